@@ -1,0 +1,1 @@
+"""MusicBox: from raw session logs to three tracks for every active user."""

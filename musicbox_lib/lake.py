@@ -1,0 +1,353 @@
+"""The only reader and writer of the lake's tables."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import subprocess
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from musicbox_lib.errors import Conflict, DataRefused, UsageError
+from musicbox_lib.settings import PROJECT, settings
+from musicbox_lib.tables import Table, table
+
+if TYPE_CHECKING:
+    import deltalake
+    from pyspark.sql import DataFrame, SparkSession
+
+LEDGER = "ops.run_ledger"
+# Readers that open the files themselves (DuckDB, Petastorm) would show deleted rows; the other features that they
+# do not know (column mapping, row tracking, identity) are off unless asked for.
+PLAIN_READERS = {"delta.enableDeletionVectors": "false"}
+
+
+def parse_date(word: str) -> dt.date:
+    """A day in ISO form; raises UsageError for anything else."""
+    try:
+        day = dt.date.fromisoformat(word)
+    except ValueError:
+        day = None
+    if day is None or day.isoformat() != word:
+        raise UsageError(f"{word!r} is not a day: write it as YYYY-MM-DD.")
+    return day
+
+
+@dataclass(frozen=True)
+class _Partition:
+    table: Table
+    first: dt.date | None
+    last: dt.date | None
+
+    def __str__(self) -> str:
+        if not self.table.partition:
+            return self.table.name
+        if self.first is None and self.last is None:
+            return f"{self.table.name}/*"
+        if self.first == self.last:
+            return f"{self.table.name}/dt={self.last}"
+        return f"{self.table.name}/dt={self.first or ''}..{self.last}"
+
+    @property
+    def days(self) -> str:
+        """The partition as a condition on `dt`."""
+        if self.first == self.last and self.last is not None:
+            return f"dt = '{self.last}'"
+        bounds = [f"dt >= '{self.first}'"] if self.first else []
+        bounds += [f"dt <= '{self.last}'"] if self.last else []
+        return " AND ".join(bounds) or "true"
+
+    @property
+    def run_date(self) -> dt.date:
+        """The last day of the partition, which a job takes as its run date."""
+        if self.last is None:
+            raise UsageError(f"{self} names no last day: a job needs one.")
+        return self.last
+
+
+def _split(word: str) -> tuple[Table, str]:
+    name, _, days = word.partition("/")
+    found = table(name)
+    if bool(days) != bool(found.partition):
+        raise UsageError(
+            f"{word!r} must name a day, as in {name}/dt=2026-11-05."
+            if found.partition
+            else f"{word!r}: {name} has no partitions, write {name}."
+        )
+    return found, days
+
+
+@dataclass(frozen=True)
+class ReadPartition(_Partition):
+    """What a job reads: `gold.track_features/dt=2026-11-05`, `…/dt=2026-11-01..2026-11-05`, `…/dt=..2026-11-05`
+    (everything known at that day), `…/dt=latest..2026-11-05` (the newest partition not after it) or, asked
+    for expressly, the whole table `…/*`."""
+
+    latest: bool = False
+
+    @classmethod
+    def parse(cls, word: str) -> ReadPartition:
+        """The partition that a command-line word names; raises UsageError for any other word."""
+        found, days = _split(word)
+        if not days or days == "*":
+            return cls(found, None, None)
+        if not days.startswith("dt="):
+            raise UsageError(f"{word!r} must name a day, as in {found.name}/dt=2026-11-05.")
+        first, dots, last = days.removeprefix("dt=").partition("..")
+        if not dots:
+            return cls(found, parse_date(first), parse_date(first))
+        if first == "latest":
+            return cls(found, None, parse_date(last), latest=True)
+        return cls(found, parse_date(first) if first else None, parse_date(last))
+
+
+@dataclass(frozen=True)
+class WritePartition(_Partition):
+    """What a job replaces: one day `gold.track_features/dt=2026-11-05`, a range of days for an ingest of
+    several deliveries, or a table without partitions."""
+
+    @classmethod
+    def parse(cls, word: str) -> WritePartition:
+        """The partition that a command-line word names; raises UsageError for any other word."""
+        found, days = _split(word)
+        if not days:
+            return cls(found, None, None)
+        if not days.startswith("dt="):
+            raise UsageError(f"{word!r} must name the day to replace, as in {found.name}/dt=2026-11-05.")
+        first, dots, last = days.removeprefix("dt=").partition("..")
+        if not dots:
+            return cls(found, parse_date(first), parse_date(first))
+        return cls(found, parse_date(first) if first else None, parse_date(last))
+
+
+def partition_argument(parser: argparse.ArgumentParser, name: str, kind: type[ReadPartition] | type[WritePartition]) -> None:
+    """Add `--track-features gold.track_features/dt=D` to a job's arguments."""
+    parser.add_argument(
+        f"--{name.replace('_', '-')}", dest=name, type=kind.parse, required=True, metavar="STAGE.TABLE/dt=DAY"
+    )
+
+
+def root() -> str:
+    """The lake's root: absolute where it is local, as given where it is on another file system."""
+    lake = settings().lake.rstrip("/")
+    return str(local_path(lake).resolve()) if is_local(lake) else lake
+
+
+def path_of(name: str) -> str:
+    """Where a table lives: `LAKE/<stage>/<table>`."""
+    found = table(name)
+    return f"{root()}/{found.stage}/{found.noun}"
+
+
+def is_local(path: str) -> bool:
+    """Whether a path is on a local file system, where Delta's commit is guarded only inside one JVM."""
+    return "://" not in path or path.startswith("file://")
+
+
+def local_path(path: str) -> Path:
+    """The folder that a local lake path names."""
+    return Path(path.removeprefix("file://"))
+
+
+@contextmanager
+def table_lock(name: str) -> Iterator[None]:
+    """Hold the table's lock while writing. Two processes can overwrite each other's commit on a local file
+    system; object stores and HDFS guard it themselves. Raises Conflict when the lock is not had in time."""
+    from filelock import FileLock, Timeout
+
+    if not is_local(root()):
+        yield
+        return
+    folder = Path(root()) / ".locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"{name}.lock")
+    try:
+        lock.acquire(timeout=settings().lock_seconds)
+    except Timeout:
+        raise Conflict(
+            f"{name} is being written by another process since {settings().lock_seconds:.0f} s: "
+            "wait for it or stop it, then run this again."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@lru_cache
+def code_version() -> str:
+    """What wrote a row: the setting, else git's short commit, else the package version."""
+    if settings().code_version:
+        return settings().code_version
+    asked = subprocess.run(
+        ["git", "-C", str(PROJECT), "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    )
+    if asked.returncode == 0:
+        return asked.stdout.strip()
+    from importlib.metadata import version
+
+    return version("musicbox")
+
+
+@lru_cache
+def run_id() -> str:
+    """The run that this process's writes belong to."""
+    return settings().run_id or f"manual__{uuid.uuid4()}"
+
+
+def snapshot(name: str) -> deltalake.DeltaTable | None:
+    """The table's latest snapshot as a plain reader sees it, opened without a JVM; None where it has not been
+    written. Metadata goes this way because it is 100 times faster: 20 ms against 2 s on two busy cores."""
+    import deltalake
+
+    path = path_of(name)
+    return deltalake.DeltaTable(path) if deltalake.DeltaTable.is_deltatable(path) else None
+
+
+def version_of(name: str) -> int:
+    """The table's current version; -1 where it has not been written."""
+    found = snapshot(name)
+    return -1 if found is None else int(found.version())
+
+
+def days_of(name: str) -> list[dt.date]:
+    """The days a table holds, oldest first; empty where it has not been written."""
+    found = snapshot(name)
+    return [] if found is None else sorted({dt.date.fromisoformat(part["dt"]) for part in found.partitions()})
+
+
+def read(spark: SparkSession, partition: ReadPartition) -> DataFrame:
+    """The partition's rows, declared columns only. A table or a single day that nobody wrote is refused;
+    a range may be empty."""
+    name = partition.table.name
+    if snapshot(name) is None:
+        raise DataRefused(
+            f"{name} has not been written yet in {settings().lake}: run the job {partition.table.noun} (or the DAG) first."
+        )
+    frame = spark.read.format("delta").load(path_of(name)).select(*partition.table.column_names)
+    if partition.latest:
+        known = [day for day in days_of(name) if day <= partition.run_date]
+        if not known:
+            raise DataRefused(f"{name} has no day up to {partition.run_date}: run the job {partition.table.noun} first.")
+        return frame.where(f"dt = '{known[-1]}'")
+    frame = frame.where(partition.days)
+    one_day = partition.last is not None and partition.first == partition.last
+    if one_day and partition.run_date not in days_of(name):
+        raise DataRefused(f"{partition} is empty: run the job {partition.table.noun} for that day first.")
+    return frame
+
+
+def read_if_written(spark: SparkSession, partition: ReadPartition) -> DataFrame:
+    """As `read`, but a table, or days of it, that nobody wrote yet give no rows instead of a refusal."""
+    try:
+        return read(spark, partition)
+    except DataRefused:
+        return spark.createDataFrame([], partition.table.ddl)
+
+
+def _create(found: Table) -> None:
+    """Make the empty table if need be: NOT NULL must stand in its first schema, a later ALTER is refused."""
+    import deltalake
+
+    if snapshot(found.name) is None:
+        deltalake.DeltaTable.create(
+            path_of(found.name),
+            schema=_delta_schema(found),
+            mode="ignore",
+            partition_by=list(found.partition),
+            name=found.noun,
+            description=found.about,
+            configuration=dict(PLAIN_READERS),
+        )
+
+
+def _delta_schema(found: Table) -> deltalake.Schema:
+    import deltalake
+    from pyspark.sql.types import StructType
+
+    fields = []
+    for declared, column in zip(StructType.fromDDL(found.ddl).fields, found.columns, strict=True):
+        field = json.loads(declared.json())
+        fields.append({**field, "nullable": column.nullable, "metadata": {"comment": column.about}})
+    return deltalake.Schema.from_json(json.dumps({"type": "struct", "fields": fields}))
+
+
+def _audit(frame: DataFrame, found: Table) -> None:
+    from pyspark.sql import functions as F
+
+    doubled = frame.groupBy(*found.grain).agg(F.count(F.lit(1)).alias("n")).where("n > 1").limit(1).collect()
+    if doubled:
+        row = doubled[0].asDict()
+        raise DataRefused(
+            f"{found.name}: {row.pop('n')} rows for {row} where the grain allows one; nothing was written: "
+            f"mend the job {found.noun}."
+        )
+
+
+def overwrite(
+    frame: DataFrame,
+    partition: WritePartition,
+    inputs: Mapping[str, str] | None = None,
+    days: list[dt.date] | None = None,
+) -> int:
+    """Replace the partition by the frame's rows, in one commit: checked against the contract and the grain
+    first, visible at once or not at all. `days` narrows a range to those days. Returns the rows written.
+
+    `inputs` goes to the ledger: what was read, with the version or fingerprint of each.
+    """
+    from delta.tables import DeltaTable
+
+    from musicbox_lib.contract import select_declared
+
+    spark = frame.sparkSession
+    found = partition.table
+    frame = select_declared(frame, found).persist()
+    try:
+        _audit(frame, found)
+        condition = partition.days
+        if days is not None:
+            condition = "dt IN ({})".format(", ".join(f"'{day}'" for day in days)) if days else "false"
+        with table_lock(found.name):
+            _create(found)
+            writer = frame.write.format("delta").mode("overwrite")
+            note = {"run_id": run_id(), "job": spark.sparkContext.appName, "code_version": code_version()}
+            writer = writer.option("userMetadata", json.dumps(note))
+            if found.partition:
+                writer = writer.option("replaceWhere", condition)
+            writer.save(path_of(found.name))
+            version = version_of(found.name)
+        rows = frame.count()
+        written = days if days is not None else ([partition.last] if partition.last else [])
+        _enter(spark.sparkContext.appName, found, version, rows, written, inputs or {})
+        return rows
+    finally:
+        frame.unpersist()
+
+
+def _enter(job: str, found: Table, version: int, rows: int, days: list[dt.date], inputs: Mapping[str, str]) -> None:
+    """One line in the run ledger."""
+    import deltalake
+    import pyarrow as pa
+
+    ledger = table(LEDGER)
+    entry = {
+        "run_id": run_id(),
+        "job": job,
+        "table": found.name,
+        "version": version,
+        "days": days,
+        "rows": rows,
+        "inputs": list(inputs.items()),
+        "code_version": code_version(),
+        "written_at": dt.datetime.now(dt.UTC),
+    }
+    with table_lock(LEDGER):
+        _create(ledger)
+        line = pa.Table.from_pylist([entry], schema=pa.schema(deltalake.DeltaTable(path_of(LEDGER)).schema().to_arrow()))
+        deltalake.write_deltalake(path_of(LEDGER), line, mode="append")

@@ -1,0 +1,49 @@
+"""Every setting of the suite, read from `MUSICBOX_*` variables."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """The suite's settings; `MUSICBOX_LAKE=/data/lake` sets `lake`."""
+
+    model_config = SettingsConfigDict(env_prefix="MUSICBOX_", frozen=True)
+
+    lake: str = "./lake"
+    """Root of the lake: a folder, or any path that a Hadoop file system understands (`s3a://…`)."""
+    schemas: Path = PROJECT / "schemas"
+    """The contract: one YAML per table."""
+    jars: Path = PROJECT / ".jars"
+    """Delta's jars, resolved once at set-up."""
+    truth: Path = Path("./truth")
+    """What the generator knows about its world; only the evaluation may open it."""
+    active_days: int = 30
+    """A user is active when a session was delivered within that many days up to the run date."""
+    training_days: int = 60
+    """How many days of deliveries a training reads."""
+    seed: int = 20261105
+    """Seed of everything random."""
+    run_id: str = ""
+    """The Airflow run a write belongs to; empty for a run by hand."""
+    code_version: str = ""
+    """What the ledger records as the code's version; empty asks git, then the package."""
+    local_shuffle_partitions: int = 4
+    """Shuffle partitions in local mode: 50 made 25 small operations take three minutes."""
+    driver_memory: str = "3g"
+    """Driver memory where this process starts the JVM itself (tests, CLI)."""
+    local_jvm_options: str = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    """JVM options in local mode. The quick compiler alone suits jobs of seconds; set it empty for long local runs."""
+    lock_seconds: float = 600.0
+    """How long a write on a local file system waits for the table's lock."""
+    mssd_log: Path = PROJECT.parent / "shared" / "data" / "mssd_sessions_4000.csv.gz"
+    """The real listening log that tests marked `mssd` read."""
+
+
+@lru_cache
+def settings() -> Settings:
+    """The process's settings, read once."""
+    return Settings()

@@ -1,0 +1,100 @@
+"""The contract, loaded from `schemas/`: one YAML per table."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from musicbox_lib.errors import UsageError
+from musicbox_lib.settings import settings
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: Spark DDL type, whether it may be null, one sentence."""
+
+    name: str
+    type: str
+    about: str
+    nullable: bool = True
+
+    @property
+    def ddl(self) -> str:
+        """The column as it stands in CREATE TABLE."""
+        return f"{self.name} {self.type}" + ("" if self.nullable else " NOT NULL")
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """A rule in Great Expectations' own words: `type` and `kwargs`, with what breaking it means."""
+
+    rule: str
+    severity: str
+    about: str
+    type: str
+    kwargs: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the lake: grain, columns, partition, expectations."""
+
+    name: str
+    about: str
+    grain: tuple[str, ...]
+    columns: tuple[Column, ...]
+    partition: tuple[str, ...]
+    expectations: tuple[Expectation, ...]
+    format: str = "delta"
+
+    @property
+    def stage(self) -> str:
+        """`gold` of `gold.track_features`."""
+        return self.name.split(".")[0]
+
+    @property
+    def noun(self) -> str:
+        """`track_features` of `gold.track_features`: also its job's, transform's and task's name."""
+        return self.name.split(".")[1]
+
+    @property
+    def ddl(self) -> str:
+        """All columns as Spark DDL."""
+        return ", ".join(column.ddl for column in self.columns)
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Column names in declared order."""
+        return tuple(column.name for column in self.columns)
+
+
+def _load(path: Path) -> Table:
+    raw = yaml.safe_load(path.read_text())
+    return Table(
+        name=raw["table"],
+        about=raw["about"].strip(),
+        grain=tuple(raw["grain"]),
+        columns=tuple(Column(**column) for column in raw["columns"]),
+        partition=tuple(raw.get("partition", ())),
+        expectations=tuple(Expectation(**rule) for rule in raw.get("expectations", ())),
+        format=raw.get("format", "delta"),
+    )
+
+
+@lru_cache
+def tables() -> dict[str, Table]:
+    """Every table by its full name, in the order of the stages."""
+    loaded = [_load(path) for path in sorted(settings().schemas.glob("*/*.yaml"))]
+    return {table.name: table for table in loaded}
+
+
+def table(name: str) -> Table:
+    """The table of that full name; raises UsageError for a name the contract does not have."""
+    if not re.fullmatch(r"[a-z]+\.[a-z0-9_]+", name) or name not in tables():
+        raise UsageError(f"there is no table {name!r}: the tables are {', '.join(tables())}.")
+    return tables()[name]
