@@ -12,15 +12,22 @@ from musicbox_lib.tables import Table, table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+    from pyspark.sql.types import StructField
 
 P = ParamSpec("P")
 
 
-def _declared_types(found: Table) -> dict[str, str]:
+def spark_fields(found: Table) -> list[StructField]:
+    """The declared columns as Spark's own fields."""
     from pyspark.sql.types import StructType
 
-    fields = StructType.fromDDL(found.ddl).fields
-    return {field.name: field.dataType.simpleString() for field in fields}
+    parsed = StructType.fromDDL(found.ddl)
+    assert isinstance(parsed, StructType)
+    return parsed.fields
+
+
+def _declared_types(found: Table) -> dict[str, str]:
+    return {field.name: field.dataType.simpleString() for field in spark_fields(found)}
 
 
 def require_columns(frame: DataFrame, found: Table) -> None:
@@ -39,9 +46,7 @@ def select_declared(frame: DataFrame, found: Table) -> DataFrame:
     return frame.select(*found.column_names)
 
 
-def contract(
-    takes: Mapping[str, str], gives: str
-) -> Callable[[Callable[P, DataFrame]], Callable[P, DataFrame]]:
+def contract(takes: Mapping[str, str], gives: str) -> Callable[[Callable[P, DataFrame]], Callable[P, DataFrame]]:
     """Hold a transform to the contract: `takes` maps its arguments to tables, `gives` names its result.
 
     Arguments are narrowed to the declared columns before the call, the result after it.

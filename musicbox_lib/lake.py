@@ -126,7 +126,9 @@ class WritePartition(_Partition):
         return cls(found, parse_date(first) if first else None, parse_date(last))
 
 
-def partition_argument(parser: argparse.ArgumentParser, name: str, kind: type[ReadPartition] | type[WritePartition]) -> None:
+def partition_argument(
+    parser: argparse.ArgumentParser, name: str, kind: type[ReadPartition] | type[WritePartition]
+) -> None:
     """Add `--track-features gold.track_features/dt=D` to a job's arguments."""
     parser.add_argument(
         f"--{name.replace('_', '-')}", dest=name, type=kind.parse, required=True, metavar="STAGE.TABLE/dt=DAY"
@@ -228,13 +230,16 @@ def read(spark: SparkSession, partition: ReadPartition) -> DataFrame:
     name = partition.table.name
     if snapshot(name) is None:
         raise DataRefused(
-            f"{name} has not been written yet in {settings().lake}: run the job {partition.table.noun} (or the DAG) first."
+            f"{name} has not been written yet in {settings().lake}: "
+            f"run the job {partition.table.noun} (or the DAG) first."
         )
     frame = spark.read.format("delta").load(path_of(name)).select(*partition.table.column_names)
     if partition.latest:
         known = [day for day in days_of(name) if day <= partition.run_date]
         if not known:
-            raise DataRefused(f"{name} has no day up to {partition.run_date}: run the job {partition.table.noun} first.")
+            raise DataRefused(
+                f"{name} has no day up to {partition.run_date}: run the job {partition.table.noun} first."
+            )
         return frame.where(f"dt = '{known[-1]}'")
     frame = frame.where(partition.days)
     one_day = partition.last is not None and partition.first == partition.last
@@ -269,10 +274,11 @@ def _create(found: Table) -> None:
 
 def _delta_schema(found: Table) -> deltalake.Schema:
     import deltalake
-    from pyspark.sql.types import StructType
+
+    from musicbox_lib.contract import spark_fields
 
     fields = []
-    for declared, column in zip(StructType.fromDDL(found.ddl).fields, found.columns, strict=True):
+    for declared, column in zip(spark_fields(found), found.columns, strict=True):
         field = json.loads(declared.json())
         fields.append({**field, "nullable": column.nullable, "metadata": {"comment": column.about}})
     return deltalake.Schema.from_json(json.dumps({"type": "struct", "fields": fields}))
@@ -301,8 +307,6 @@ def overwrite(
 
     `inputs` goes to the ledger: what was read, with the version or fingerprint of each.
     """
-    from delta.tables import DeltaTable
-
     from musicbox_lib.contract import select_declared
 
     spark = frame.sparkSession
@@ -321,10 +325,10 @@ def overwrite(
             if found.partition:
                 writer = writer.option("replaceWhere", condition)
             writer.save(path_of(found.name))
-            version = version_of(found.name)
+            version = int(spark.conf.get("spark.databricks.delta.lastCommitVersionInSession") or -1)
         rows = frame.count()
         written = days if days is not None else ([partition.last] if partition.last else [])
-        _enter(spark.sparkContext.appName, found, version, rows, written, inputs or {})
+        _enter(str(spark.sparkContext.appName), found, version, rows, written, inputs or {})
         return rows
     finally:
         frame.unpersist()
@@ -349,5 +353,7 @@ def _enter(job: str, found: Table, version: int, rows: int, days: list[dt.date],
     }
     with table_lock(LEDGER):
         _create(ledger)
-        line = pa.Table.from_pylist([entry], schema=pa.schema(deltalake.DeltaTable(path_of(LEDGER)).schema().to_arrow()))
+        line = pa.Table.from_pylist(
+            [entry], schema=pa.schema(deltalake.DeltaTable(path_of(LEDGER)).schema().to_arrow())
+        )
         deltalake.write_deltalake(path_of(LEDGER), line, mode="append")
