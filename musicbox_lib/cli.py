@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,6 +20,38 @@ app = typer.Typer(
 @app.callback()
 def _front_door() -> None:
     """MusicBox: from raw session logs to three tracks for every active user."""
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="One SELECT over the tables by name, as silver.listening_events.")],
+    output: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="How to print it.")] = "table",
+) -> None:
+    """Ask the lake a question in SQL (DuckDB; reads only, about a second).
+
+    Views with a name: latest_recommendations, recommendations_with_tracks, skip_rate_trend, diversity_trend,
+    quarantine_summary.
+
+    Example: `musicbox sql "SELECT * FROM skip_rate_trend WHERE policy = 'logged'" --format csv`
+    """
+    from musicbox_lib.sql import ask
+    from musicbox_lib.sql_output import show
+
+    show(ask(query), output)
+
+
+@app.command()
+def report(
+    dt: Annotated[str, typer.Option("--dt", help="The night to report, as YYYY-MM-DD.")],
+) -> None:
+    """Write the night's page: one HTML file with every number and plot, readable without a network.
+
+    Example: `musicbox report --dt 2026-11-05`
+    """
+    from musicbox_lib.lake import parse_date
+    from musicbox_lib.reports.page import write_page
+
+    typer.echo(write_page(parse_date(dt)))
 
 
 def main() -> None:

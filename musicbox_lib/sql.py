@@ -1,0 +1,158 @@
+"""Plain SQL over the lake: DuckDB reads the files of each Delta table's latest snapshot, without a JVM.
+
+DuckDB's own `delta` extension is a download, so the snapshot's file list comes from deltalake: a query is answered
+from one version of each table, in about a second.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from musicbox_lib import lake
+from musicbox_lib.errors import DataRefused, UsageError
+from musicbox_lib.tables import Table, table, tables
+
+if TYPE_CHECKING:
+    import duckdb
+
+VIEWS: dict[str, str] = {
+    "latest_recommendations": """
+        SELECT * FROM scores.top3_recommendations
+        WHERE dt = (SELECT max(dt) FROM scores.top3_recommendations)
+        ORDER BY user_id, rank""",
+    "recommendations_with_tracks": """
+        SELECT s.dt, s.user_id, s.rank, s.track_id, t.title, t.artist, t.genre, t.release_year, t.plays,
+               t.skip_rate_shrunk, s.source, s.reason_code, s.because_track_id, b.title AS because_title,
+               s.score, s.propensity, s.model_id
+        FROM scores.top3_recommendations AS s
+        LEFT JOIN gold.track_features AS t ON t.dt = s.dt AND t.track_id = s.track_id
+        LEFT JOIN gold.track_features AS b ON b.dt = s.dt AND b.track_id = s.because_track_id""",
+    "skip_rate_trend": """
+        SELECT dt, policy, n, skip_rate_logged, skip_rate_logged_lo, skip_rate_logged_hi,
+               skip_rate_dr, skip_rate_dr_lo, skip_rate_dr_hi, ess, evidence
+        FROM reports.skip_rate WHERE segment = 'all' ORDER BY dt, policy""",
+    "diversity_trend": """
+        SELECT dt, policy, n_slates, diversity_ild, ild_space, catalogue_coverage, aggregate_diversity, gini, repetition
+        FROM reports.diversity WHERE segment = 'all' ORDER BY dt, policy""",
+    "quarantine_summary": """
+        SELECT dt, rule, count(*) AS rejected_rows
+        FROM (SELECT dt, unnest(rules) AS rule FROM silver.rejected_events)
+        GROUP BY dt, rule ORDER BY dt, rejected_rows DESC, rule""",
+}
+"""Questions asked so often that they have a name."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A query's result: column names, and rows as tuples of plain Python values, read as they are asked for."""
+
+    columns: tuple[str, ...]
+    rows: Iterator[tuple[Any, ...]]
+
+
+def queryable() -> list[str]:
+    """Every name that a query may use: the contract's Delta tables, then the views."""
+    return [found.name for found in tables().values() if found.format == "delta"] + list(VIEWS)
+
+
+def ask(query: str) -> Answer:
+    """The answer to one SELECT (also DESCRIBE, SUMMARIZE, SHOW), on the latest version of each table.
+
+    Raises UsageError for anything but one reading statement, a syntax error, or a name that is not there, and
+    DataRefused for a table that nobody has written yet.
+    """
+    import duckdb
+
+    connection = duckdb.connect()
+    try:
+        statements = connection.extract_statements(query)
+        # EXPLAIN is left out on purpose: EXPLAIN ANALYZE runs what it explains, be it a COPY into the lake.
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            raise UsageError("musicbox sql reads only: write one SELECT (or DESCRIBE, SUMMARIZE, SHOW) statement.")
+        register(connection, _named_in(query))
+        connection.execute(statements[0])
+    except duckdb.Error as error:
+        said = str(error).splitlines()[0].rstrip(".!")
+        raise UsageError(f"{said}. The tables are {', '.join(queryable())}.") from None
+    columns = tuple(column[0] for column in connection.description or ())
+    return Answer(columns, _rows(connection))
+
+
+def _rows(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    while block := connection.fetchmany(2000):
+        yield from block
+
+
+def register(connection: duckdb.DuckDBPyConnection, names: list[str]) -> None:
+    """Show the named tables and views to the connection, then close its door: it can read these files only.
+
+    Tables named by a view are shown too. Raises DataRefused for a table that has not been written.
+    """
+    wanted = [name for name in tables() if any(name in [asked, *_tables_in(VIEWS.get(asked, ""))] for asked in names)]
+    files: list[str] = []
+    for name in wanted:
+        files += _show_table(connection, table(name))
+    for name in names:
+        if name in VIEWS:
+            connection.execute(f"CREATE VIEW {name} AS {VIEWS[name]}")
+    connection.execute(f"SET allowed_paths = {_literal(files)}")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def _show_table(connection: duckdb.DuckDBPyConnection, found: Table) -> list[str]:
+    """One view over the snapshot's files; returns the files.
+
+    DDL takes no parameters, so names and paths stand in its text: they come from the contract and the Delta log,
+    never from the question asked.
+    """
+    snapshot = lake.snapshot(found.name)
+    if snapshot is None:
+        raise DataRefused(f"{found.name} has not been written yet in {lake.root()}: run the nightly DAG first.")
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {found.stage}")
+    present = {field.name for field in snapshot.schema().fields}
+    columns = [name for name in found.column_names if name in present]
+    files: list[str] = snapshot.file_uris()
+    selected = ", ".join(f'"{name}"' for name in columns)
+    if files:
+        # The partition column stands in the folder's name, not in the file.
+        hive = ", hive_partitioning = true, hive_types = {'dt': DATE}" if found.partition else ""
+        source = f"SELECT {selected} FROM read_parquet({_literal(files)}, union_by_name = true{hive})"
+    else:
+        types = {column.name: column.type for column in found.columns}
+        empty = ", ".join(f'NULL::{_duckdb_type(types[name])} AS "{name}"' for name in columns)
+        source = f"SELECT {empty} WHERE false"
+    connection.execute(f"CREATE VIEW {found.stage}.{found.noun} AS {source}")
+    return files
+
+
+def _literal(words: list[str]) -> str:
+    return "[" + ", ".join("'" + word.replace("'", "''") + "'" for word in words) + "]"
+
+
+def _duckdb_type(spark_type: str) -> str:
+    """Spark's DDL type in DuckDB's words; the contract uses scalars, arrays of scalars and maps of scalars."""
+    inner = re.fullmatch(r"array<(\w+)>", spark_type)
+    if inner:
+        return f"{_duckdb_type(inner[1])}[]"
+    pair = re.fullmatch(r"map<(\w+),(\w+)>", spark_type)
+    if pair:
+        return f"MAP({_duckdb_type(pair[1])}, {_duckdb_type(pair[2])})"
+    return {"string": "VARCHAR"}.get(spark_type, spark_type.upper())
+
+
+def _tables_in(text: str) -> list[str]:
+    return [name for name in tables() if re.search(rf"\b{re.escape(name)}\b", text)]
+
+
+def _named_in(query: str) -> list[str]:
+    """The tables and views that the query's text names; every written one where it names none (SHOW ALL TABLES)."""
+    text = query.replace('"', "").lower()
+    named = [name for name in queryable() if re.search(rf"\b{re.escape(name)}\b", text)]
+    if named:
+        return named
+    written = [name for name in queryable() if name not in VIEWS and lake.snapshot(name) is not None]
+    return written + [view for view, source in VIEWS.items() if set(_tables_in(source)) <= set(written)]

@@ -1,0 +1,137 @@
+"""`musicbox sql`: DuckDB over the newest Delta snapshot, reading only."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+
+import deltalake
+import pyarrow as pa
+import pytest
+from typer.testing import CliRunner
+
+from musicbox_lib import lake
+from musicbox_lib.cli import app
+from musicbox_lib.errors import DataRefused, UsageError
+from musicbox_lib.sql import VIEWS, ask
+
+REJECTED = pa.schema(
+    {
+        "dt": pa.date32(),
+        "file": pa.string(),
+        "line": pa.int64(),
+        "raw_line": pa.string(),
+        "session_id": pa.string(),
+        "session_position": pa.int32(),
+        "rules": pa.list_(pa.string()),
+    }
+)
+
+
+def reject(day: str, *rules: list[str]) -> None:
+    rows = [
+        {"dt": dt.date.fromisoformat(day), "file": "a.csv", "line": line, "rules": broken}
+        for line, broken in enumerate(rules, start=2)
+    ]
+    table = pa.Table.from_pylist(rows, schema=REJECTED)
+    predicate = f"dt = '{day}'"
+    path = lake.path_of("silver.rejected_events")
+    if deltalake.DeltaTable.is_deltatable(path):
+        deltalake.write_deltalake(path, table, mode="overwrite", predicate=predicate)
+    else:
+        deltalake.write_deltalake(path, table, partition_by=["dt"])
+
+
+@pytest.fixture
+def rejected(lake_root: Path) -> None:
+    reject("2026-11-04", ["short_row"])
+    reject("2026-11-05", ["short_row"], ["short_row", "bad_hour"], ["bad_hour"], ["bad_hour"])
+
+
+def test_a_view_counts_every_rule_of_every_night(rejected: None) -> None:
+    answer = ask("SELECT * FROM quarantine_summary")
+    assert answer.columns == ("dt", "rule", "rejected_rows")
+    assert list(answer.rows) == [
+        (dt.date(2026, 11, 4), "short_row", 1),
+        (dt.date(2026, 11, 5), "bad_hour", 3),
+        (dt.date(2026, 11, 5), "short_row", 2),
+    ]
+
+
+def test_rows_replaced_by_a_later_write_are_not_seen(rejected: None) -> None:
+    reject("2026-11-05", ["bad_hour"])
+    counted = ask("SELECT dt, count(*) FROM silver.rejected_events GROUP BY dt ORDER BY dt")
+    assert list(counted.rows) == [(dt.date(2026, 11, 4), 1), (dt.date(2026, 11, 5), 1)]
+
+
+def test_a_table_without_rows_answers_with_its_columns(lake_root: Path) -> None:
+    path = lake.path_of("silver.rejected_events")
+    deltalake.DeltaTable.create(path, deltalake.Schema.from_arrow(REJECTED), partition_by=["dt"])
+    answer = ask("SELECT dt, rules FROM silver.rejected_events")
+    assert (answer.columns, list(answer.rows)) == (("dt", "rules"), [])
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("SELECT * FROM silver.nothing", "silver.listening_events"),
+        ("SELEKT 1", "syntax error"),
+        ("SELECT nothing FROM silver.rejected_events", "nothing"),
+        ("DELETE FROM silver.rejected_events", "reads only"),
+        ("EXPLAIN ANALYZE SELECT 1", "reads only"),
+        ("SELECT 1; SELECT 2", "reads only"),
+        ("SELECT * FROM read_csv('/etc/hostname')", "disabled"),
+    ],
+)
+def test_a_wrong_question_is_one_sentence(rejected: None, query: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said) as refused:
+        ask(query)
+    assert "\n" not in str(refused.value)
+
+
+def test_nothing_can_be_written_through_a_query(rejected: None, tmp_path: Path) -> None:
+    target = tmp_path / "copied.csv"
+    with pytest.raises(UsageError, match="reads only"):
+        ask(f"COPY silver.rejected_events TO '{target}'")
+    assert not target.exists()
+
+
+def test_a_table_that_is_not_written_yet_is_refused(lake_root: Path) -> None:
+    with pytest.raises(DataRefused, match=r"gold.track_features has not been written yet"):
+        ask("SELECT * FROM gold.track_features")
+    with pytest.raises(DataRefused, match=r"reports.skip_rate has not been written yet"):
+        ask("SELECT * FROM skip_rate_trend")
+
+
+def test_show_all_tables_lists_what_is_written(rejected: None) -> None:
+    answer = ask("SHOW ALL TABLES")
+    name = answer.columns.index("name")
+    assert {row[name] for row in answer.rows} == {"rejected_events", "quarantine_summary"}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_names_declared_columns_only(view: str, lake_root: Path) -> None:
+    """Each view binds against empty tables of the contract's own types."""
+    import duckdb
+
+    from musicbox_lib.sql import _duckdb_type
+    from musicbox_lib.tables import tables
+
+    connection = duckdb.connect()
+    for found in tables().values():
+        columns = ", ".join(f'"{column.name}" {_duckdb_type(column.type)}' for column in found.columns)
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {found.stage}")
+        connection.execute(f"CREATE TABLE {found.stage}.{found.noun} ({columns})")
+    assert connection.execute(VIEWS[view]).fetchall() == []
+
+
+def test_the_command_prints_json_and_csv(rejected: None) -> None:
+    query = "SELECT line, rules FROM silver.rejected_events WHERE dt = '2026-11-04'"
+    asked = CliRunner().invoke(app, ["sql", query, "--format", "json"])
+    assert json.loads(asked.stdout) == [{"line": 2, "rules": ["short_row"]}]
+    asked = CliRunner().invoke(app, ["sql", query, "--format", "csv"])
+    assert asked.stdout.splitlines() == ["line,rules", "2,['short_row']"]
+    asked = CliRunner().invoke(app, ["sql", query])
+    assert "short_row" in asked.stdout
+    assert CliRunner().invoke(app, ["sql", query, "--format", "xml"]).exit_code == 2
