@@ -1,0 +1,1 @@
+"""DDPG-W: state, networks, losses, learner."""

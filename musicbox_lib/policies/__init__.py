@@ -1,0 +1,1 @@
+"""What a context is, and what every policy meets."""

@@ -1,0 +1,1 @@
+"""A user's plays in order, and what was known before each."""

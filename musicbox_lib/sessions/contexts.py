@@ -1,0 +1,146 @@
+"""Contexts: what is known of a user before each play, and after the last one. Window functions only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import Window
+from pyspark.sql import functions as F
+
+from musicbox_lib.policies.interface import HISTORY, UNLABELLED
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, WindowSpec
+
+ORDER = ("dt", "session_date", "session_hour", "session_id", "session_position")
+"""The order of a user's plays. A session may be delivered days after it was heard: what was not known by then
+must not come before it, so the day of delivery leads."""
+FOLDS = 10
+TRAINING_FOLDS = 8
+"""Folds 0 to 7 train, 8 validates, 9 is held out: 80/10/10 by user."""
+CONTEXT = (
+    "user_id",
+    "fold",
+    "session_id",
+    "track_ids",
+    "skip_grades",
+    "n_in_session",
+    "user_plays",
+    "user_skips",
+    "context_type",
+    "hour_of_day",
+    "is_shuffle",
+    "premium",
+)
+"""The columns of a context, as `gold.last_sessions` has them."""
+
+
+def user_fold(user_id: Column) -> Column:
+    """The user's fold, 0 to 9, by a hash that no run, machine or language version changes."""
+    return F.pmod(F.xxhash64(user_id), F.lit(FOLDS)).cast("int")
+
+
+def is_training_fold(user_id: Column) -> Column:
+    """Whether the user belongs to the folds that anything may be fitted on."""
+    return user_fold(user_id) < TRAINING_FOLDS
+
+
+def in_order() -> WindowSpec:
+    """A user's plays, oldest first."""
+    return Window.partitionBy("user_id").orderBy(*ORDER)
+
+
+def as_contexts(events: DataFrame) -> DataFrame:
+    """One row per play of `silver.listening_events`: the context *before* it (context, hour, shuffle and premium of
+    the play itself, which are known when it is chosen), then the play: dt, session_date, session_hour,
+    session_position, track_id, skip_grade, skip_1..3, not_skipped, propensity."""
+    before = in_order().rowsBetween(-HISTORY, -1)
+    so_far = in_order().rowsBetween(Window.unboundedPreceding, -1)
+    upto = in_order().rowsBetween(Window.unboundedPreceding, 0)
+    last_session = F.lag("session_id").over(in_order())
+    opens = last_session.isNull() | (last_session != F.col("session_id"))
+    return (
+        events.withColumns({"play": F.row_number().over(in_order()), "opens": opens})
+        .withColumns(
+            {
+                "opened": F.max(F.when(F.col("opens"), F.col("play"))).over(upto),
+                "heard": F.collect_list(_heard()).over(before),
+                "user_plays": F.coalesce(F.sum(_labelled()).over(so_far), F.lit(0)),
+                "user_skips": F.coalesce(F.sum(_skipped()).over(so_far), F.lit(0)),
+            }
+        )
+        .withColumns(
+            {
+                "fold": user_fold(F.col("user_id")),
+                "track_ids": F.col("heard.track_id"),
+                "skip_grades": F.col("heard.skip_grade"),
+                "n_in_session": F.least(F.col("play") - F.col("opened"), F.lit(HISTORY)),
+            }
+        )
+        .select(*CONTEXT, *PLAY)
+    )
+
+
+def last_contexts(events: DataFrame) -> DataFrame:
+    """One row per user of `silver.listening_events`: the context *after* the last play, with the last play's
+    context, hour, shuffle and premium, since the next play's are not known yet; and `session_dt`, the day on which
+    the last session was delivered."""
+    backwards = Window.partitionBy("user_id").orderBy(*[F.desc(name) for name in ORDER])
+    whole = Window.partitionBy("user_id")
+    other = F.col("session_id") != F.first("session_id").over(backwards)
+    newest = {name: F.min_by(name, "back") for name in (*_OF_THE_LAST, "user_plays", "user_skips")}
+    return (
+        events.withColumns(
+            {
+                "back": F.row_number().over(backwards),
+                "other": other,
+                "user_plays": F.sum(_labelled()).over(whole),
+                "user_skips": F.sum(_skipped()).over(whole),
+            }
+        )
+        .where(F.col("back") <= HISTORY)
+        .withColumn("earlier", F.max("other").over(backwards))
+        .withColumn("heard", F.struct((-F.col("back")).alias("order"), *_heard_columns()))
+        # The rows lie by user already, so this costs no further shuffle.
+        .groupBy("user_id")
+        .agg(
+            F.sort_array(F.collect_list("heard")).alias("heard"),
+            F.sum((~F.col("earlier")).cast("int")).cast("int").alias("n_in_session"),
+            F.min_by("dt", "back").alias("session_dt"),
+            *[column.alias(name) for name, column in newest.items()],
+        )
+        .withColumns(
+            {
+                "fold": user_fold(F.col("user_id")),
+                "track_ids": F.col("heard.track_id"),
+                "skip_grades": F.col("heard.skip_grade"),
+            }
+        )
+        .select(*CONTEXT, "session_dt")
+    )
+
+
+PLAY = (
+    *("dt", "session_date", "session_hour", "session_position", "track_id", "skip_grade"),
+    *("skip_1", "skip_2", "skip_3", "not_skipped", "propensity"),
+)
+"""The columns of the play itself beside its context."""
+_OF_THE_LAST = ("session_id", "context_type", "hour_of_day", "is_shuffle", "premium")
+
+
+def _heard_columns() -> list[Column]:
+    grade = F.coalesce(F.col("skip_grade"), F.lit(UNLABELLED)).cast("tinyint")
+    return [F.col("track_id"), grade.alias("skip_grade")]
+
+
+def _heard() -> Column:
+    return F.struct(*_heard_columns())
+
+
+def _labelled() -> Column:
+    return F.col("skip_grade").isNotNull().cast("int")
+
+
+def _skipped() -> Column:
+    """skip_2: grade 2 or 3."""
+    return (F.coalesce(F.col("skip_grade"), F.lit(0)) >= 2).cast("int")

@@ -1,0 +1,1 @@
+"""From plays to what the learner reads."""
