@@ -1,0 +1,227 @@
+"""The folder a trained model lives in: weights, catalogue, manifest. The only input and output of `ddpg`.
+
+Never a pickle: weights are plain HDF5 arrays, the architecture is `networks`, and each file's sha256 stands in the
+manifest and is checked before the file is opened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from musicbox_lib.ddpg.config import Config
+from musicbox_lib.errors import DataRefused
+
+if TYPE_CHECKING:
+    import keras
+
+    from musicbox_lib.policies.catalogue import Catalogue
+
+Floats = npt.NDArray[np.float32]
+MANIFEST = "manifest.json"
+CATALOGUE = "catalogue.parquet"
+ACTOR = "actor.weights.h5"
+CRITICS = ("critic_1.weights.h5", "critic_2.weights.h5")
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How a night turns a model into slates; chosen on the validation fold, never on the held-out one."""
+
+    k: int = 100
+    """The actor's nearest tracks that become candidates; 50-200 measured alike."""
+    temperature: float = 0.1
+    """Of the softmax over the candidates' scores: its width is what makes tomorrow's log usable."""
+    explore: float = 0.05
+    """Share of slots drawn uniformly from the candidates."""
+    rerank: bool = False
+    """Whether the critic's word counts in the candidates' scores."""
+    rerank_weight: float = 0.0
+    """score = actor's inner product + rerank_weight * min(Q1, Q2)."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a model is, what it was made from, what it measured."""
+
+    model_id: str
+    dt: str
+    seed: int
+    state_size: int
+    embedding_size: int
+    quality_scale: float
+    """Factor on the quality coordinate inside the networks; callers give quality as the catalogue has it."""
+    config: Config
+    serving: Serving
+    inputs: dict[str, dict[str, Any]]
+    """By table: version, files, files_sha256, rows."""
+    metrics: dict[str, float]
+    curve: list[dict[str, float]]
+    """Losses and validation value by step."""
+    code_version: str
+    files: dict[str, str] = field(default_factory=dict)
+    """sha256 by file name."""
+
+    def as_json(self) -> str:
+        """The manifest as it is written."""
+        return json.dumps({**asdict(self), "config": self.config.as_json()}, indent=1, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Manifest:
+        """The manifest that `as_json` wrote."""
+        raw = json.loads(text)
+        return cls(**{**raw, "config": Config.from_json(raw["config"]), "serving": Serving(**raw["serving"])})
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model ready to answer, numpy in and numpy out. B rows, C candidates, S state, A = embedding + quality."""
+
+    manifest: Manifest
+    catalogue: Catalogue
+    """The tracks it was trained against; scoring uses these, never another night's."""
+    _actor: keras.Model
+    _critics: tuple[keras.Model, ...]
+
+    @property
+    def model_id(self) -> str:
+        """The model's name in the registry."""
+        return self.manifest.model_id
+
+    @property
+    def serving(self) -> Serving:
+        """How a night serves it."""
+        return self.manifest.serving
+
+    def actor(self, states: Floats) -> Floats:
+        """States (B, S) to query vectors (B, A): `queries @ [embedding, quality]` scores the catalogue's tracks."""
+        queries = np.array(self._actor(np.ascontiguousarray(states, np.float32)))
+        queries[:, -1] *= self.manifest.quality_scale
+        return queries
+
+    def critic(self, states: Floats, actions: Floats) -> Floats:
+        """min(Q1, Q2) of states (B, S) with actions (B, C, A) given as [embedding, quality]: (B, C)."""
+        scaled = np.array(actions, np.float32)
+        scaled[..., -1] *= self.manifest.quality_scale
+        states = np.ascontiguousarray(states, np.float32)
+        q_1, q_2 = (np.asarray(critic([states, scaled]), np.float32) for critic in self._critics)
+        return np.minimum(q_1, q_2)
+
+
+def sha256_of(path: Path) -> str:
+    """The file's sha256 in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_manifest(folder: Path, files: Mapping[str, str] | None = None) -> Manifest:
+    """The folder's manifest, after every file was held against its sha256 (and `files`, the registry's, where given).
+
+    Raises DataRefused for a missing folder, a missing or altered file, or a manifest that cannot be read.
+    """
+    if not (folder / MANIFEST).is_file():
+        raise DataRefused(f"there is no model in {folder}: train one (make train RUN_DATE=…) or name another.")
+    try:
+        manifest = Manifest.from_json((folder / MANIFEST).read_text())
+    except (ValueError, TypeError, KeyError) as broken:
+        raise DataRefused(
+            f"{folder / MANIFEST} cannot be read ({broken}): restore the folder or train the model again."
+        ) from None
+    missing = {ACTOR, *CRITICS, CATALOGUE} - set(manifest.files)
+    if missing:
+        raise DataRefused(f"{folder / MANIFEST} names no {', '.join(sorted(missing))}: train the model again.")
+    for name, digest in manifest.files.items():
+        if not (folder / name).is_file():
+            raise DataRefused(f"{folder} has lost its {name}: restore it or train the model again.")
+        if sha256_of(folder / name) != digest or (files is not None and files.get(name) != digest):
+            raise DataRefused(
+                f"{folder / name} is not the file that was trained (its sha256 differs): restore it or train again."
+            )
+    return manifest
+
+
+def load_model(folder: Path | str, files: Mapping[str, str] | None = None) -> Model:
+    """The model of a folder, its files checked first; raises as `read_manifest` does."""
+    folder = Path(folder)
+    manifest = read_manifest(folder, files)
+    from musicbox_lib.ddpg.networks import build_actor, build_critic
+
+    sizes = (manifest.state_size, manifest.embedding_size + 1)
+    actor = build_actor(*sizes, manifest.config, seed=0)
+    actor.load_weights(folder / ACTOR)
+    critics = tuple(build_critic(*sizes, manifest.config, seed=0) for _ in CRITICS)
+    for critic, name in zip(critics, CRITICS, strict=True):
+        critic.load_weights(folder / name)
+    return Model(manifest, read_catalogue(folder / CATALOGUE), actor, critics)
+
+
+def save_model(
+    folder: Path, manifest: Manifest, catalogue: Catalogue, actor: keras.Model, critics: tuple[keras.Model, ...]
+) -> Manifest:
+    """Fill an empty folder: catalogue, weights, then the manifest with every file's sha256, which is returned."""
+    write_catalogue(catalogue, folder / CATALOGUE)
+    actor.save_weights(folder / ACTOR)
+    for critic, name in zip(critics, CRITICS, strict=True):
+        critic.save_weights(folder / name)
+    files = {name: sha256_of(folder / name) for name in (ACTOR, *CRITICS, CATALOGUE)}
+    complete = Manifest(**{**manifest.__dict__, "files": files})
+    (folder / MANIFEST).write_text(complete.as_json())
+    return complete
+
+
+def write_catalogue(catalogue: Catalogue, path: Path) -> None:
+    """The catalogue as Parquet, a track a row; `neighbours` are row numbers."""
+    lists = {
+        name: _lists(getattr(catalogue, name)) for name in ("embedding", "quality_by_fold", "neighbours", "similarities")
+    }
+    plain = {"plays": catalogue.plays, "play_share": catalogue.play_share, "artist": catalogue.artists}
+    audio = {} if catalogue.audio is None else {"audio": _lists(catalogue.audio)}
+    ids = pa.array(catalogue.track_ids.astype(object), pa.string())
+    pq.write_table(pa.table({"track_id": ids, **lists, **plain, **audio}), path)
+
+
+def read_catalogue(path: Path) -> Catalogue:
+    """The catalogue that `write_catalogue` wrote."""
+    from musicbox_lib.policies.catalogue import Catalogue
+
+    read = pq.read_table(path)
+    return Catalogue(
+        track_ids=read["track_id"].to_numpy().astype(np.str_),
+        embedding=_matrix(read["embedding"]),
+        quality_by_fold=_matrix(read["quality_by_fold"]),
+        plays=read["plays"].to_numpy(),
+        play_share=read["play_share"].to_numpy(),
+        audio=_matrix(read["audio"]) if "audio" in read.column_names else None,
+        artists=read["artist"].to_numpy(),
+        neighbours=_matrix(read["neighbours"]),
+        similarities=_matrix(read["similarities"]),
+    )
+
+
+def _lists(matrix: npt.NDArray[Any]) -> pa.Array:
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(matrix).ravel()), matrix.shape[1])
+
+
+def _matrix(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    chunks = [chunk.flatten().to_numpy().reshape(-1, column.type.list_size) for chunk in column.chunks]
+    return np.concatenate(chunks)
+
+
+def publish(made: Path, place: Path) -> None:
+    """Put a finished folder in its place at once; an older folder there is replaced."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    aside = made.with_name(made.name + ".replaced")
+    if place.exists():
+        place.rename(aside)
+    made.rename(place)
+    shutil.rmtree(aside, ignore_errors=True)
