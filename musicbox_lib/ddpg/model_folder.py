@@ -16,16 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from musicbox_lib.ddpg.config import Config
 from musicbox_lib.errors import DataRefused
 
 if TYPE_CHECKING:
     import keras
-
-    from musicbox_lib.policies.catalogue import Catalogue
 
 Floats = npt.NDArray[np.float32]
 MANIFEST = "manifest.json"
@@ -88,8 +84,7 @@ class Model:
     """A model ready to answer, numpy in and numpy out. B rows, C candidates, S state, A = embedding + quality."""
 
     manifest: Manifest
-    catalogue: Catalogue
-    """The tracks it was trained against; scoring uses these, never another night's."""
+    folder: Path
     _actor: keras.Model
     _critics: tuple[keras.Model, ...]
 
@@ -102,6 +97,11 @@ class Model:
     def serving(self) -> Serving:
         """How a night serves it."""
         return self.manifest.serving
+
+    @property
+    def catalogue_path(self) -> Path:
+        """The tracks it was trained against, for `policies.catalogue_file.read_catalogue`."""
+        return self.folder / CATALOGUE
 
     def actor(self, states: Floats) -> Floats:
         """States (B, S) to query vectors (B, A): `queries @ [embedding, quality]` scores the catalogue's tracks."""
@@ -162,14 +162,12 @@ def load_model(folder: Path | str, files: Mapping[str, str] | None = None) -> Mo
     critics = tuple(build_critic(*sizes, manifest.config, seed=0) for _ in CRITICS)
     for critic, name in zip(critics, CRITICS, strict=True):
         critic.load_weights(folder / name)
-    return Model(manifest, read_catalogue(folder / CATALOGUE), actor, critics)
+    return Model(manifest, folder, actor, critics)
 
 
-def save_model(
-    folder: Path, manifest: Manifest, catalogue: Catalogue, actor: keras.Model, critics: tuple[keras.Model, ...]
-) -> Manifest:
-    """Fill an empty folder: catalogue, weights, then the manifest with every file's sha256, which is returned."""
-    write_catalogue(catalogue, folder / CATALOGUE)
+def save_model(folder: Path, manifest: Manifest, actor: keras.Model, critics: tuple[keras.Model, ...]) -> Manifest:
+    """Complete a folder that already holds the catalogue: weights, then the manifest with every file's sha256, which
+    is returned."""
     actor.save_weights(folder / ACTOR)
     for critic, name in zip(critics, CRITICS, strict=True):
         critic.save_weights(folder / name)
@@ -177,44 +175,6 @@ def save_model(
     complete = Manifest(**{**manifest.__dict__, "files": files})
     (folder / MANIFEST).write_text(complete.as_json())
     return complete
-
-
-def write_catalogue(catalogue: Catalogue, path: Path) -> None:
-    """The catalogue as Parquet, a track a row; `neighbours` are row numbers."""
-    lists = {
-        name: _lists(getattr(catalogue, name)) for name in ("embedding", "quality_by_fold", "neighbours", "similarities")
-    }
-    plain = {"plays": catalogue.plays, "play_share": catalogue.play_share, "artist": catalogue.artists}
-    audio = {} if catalogue.audio is None else {"audio": _lists(catalogue.audio)}
-    ids = pa.array(catalogue.track_ids.astype(object), pa.string())
-    pq.write_table(pa.table({"track_id": ids, **lists, **plain, **audio}), path)
-
-
-def read_catalogue(path: Path) -> Catalogue:
-    """The catalogue that `write_catalogue` wrote."""
-    from musicbox_lib.policies.catalogue import Catalogue
-
-    read = pq.read_table(path)
-    return Catalogue(
-        track_ids=read["track_id"].to_numpy().astype(np.str_),
-        embedding=_matrix(read["embedding"]),
-        quality_by_fold=_matrix(read["quality_by_fold"]),
-        plays=read["plays"].to_numpy(),
-        play_share=read["play_share"].to_numpy(),
-        audio=_matrix(read["audio"]) if "audio" in read.column_names else None,
-        artists=read["artist"].to_numpy(),
-        neighbours=_matrix(read["neighbours"]),
-        similarities=_matrix(read["similarities"]),
-    )
-
-
-def _lists(matrix: npt.NDArray[Any]) -> pa.Array:
-    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(matrix).ravel()), matrix.shape[1])
-
-
-def _matrix(column: pa.ChunkedArray) -> npt.NDArray[Any]:
-    chunks = [chunk.flatten().to_numpy().reshape(-1, column.type.list_size) for chunk in column.chunks]
-    return np.concatenate(chunks)
 
 
 def publish(made: Path, place: Path) -> None:
