@@ -1,0 +1,86 @@
+"""Item k-nearest neighbours: what stands in the same sessions as the tracks that the user let play."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from musicbox_lib.policies.candidates import LIMIT, drop_heard, highest, soften
+from musicbox_lib.policies.catalogue import Catalogue
+from musicbox_lib.policies.interface import SOURCES, Candidates, ContextBlock
+from musicbox_lib.policies.popularity import Popularity
+
+ANSWER_WEIGHTS = np.array([0.25, 1.0, 0.5, -0.25, -0.5])
+"""What a play says of its neighbours by its answer -1 to 3: unlabelled, not skipped, skip_3, skip_2, skip_1. A skip
+says half of what a finished play says: a track is also skipped for reasons of the moment."""
+FADE = 0.95
+"""Weight of a play against the one after it: half after 14 plays, about a session."""
+TEMPERATURE = 0.1
+"""Of the score relative to the row's best: a track half as good as the best is e^5 times less likely."""
+EXPLORE = 0.05
+"""Share of chance spread evenly over the candidates, so that each has one that counterfactual reports can use."""
+ENOUGH = 3
+"""A slate's worth of tracks with evidence; below, the row falls back to popularity."""
+CELLS = 4_000_000
+"""Scores held at a time (32 MB): rows are worked off in blocks of CELLS / catalogue size."""
+
+
+class ItemKnn:
+    """Sum over the last plays of answer weight x fade x similarity, over their neighbours."""
+
+    name = "item_knn"
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._size = len(catalogue)
+        self._neighbours = catalogue.neighbours
+        self._similarities = np.where(catalogue.neighbours >= 0, catalogue.similarities, 0.0)
+        self._popularity = Popularity(catalogue)
+
+    def propose(self, contexts: ContextBlock) -> Candidates:
+        """The best LIMIT unheard tracks by score; popularity's where fewer than three have a score above 0."""
+        scores, tracks = self._best(contexts)
+        evidence = (tracks >= 0).sum(axis=1) >= ENOUGH
+        best = scores.max(axis=1, keepdims=True, initial=0.0)
+        relative = np.divide(scores, best, out=np.zeros_like(scores), where=best > 0)
+        fallback = self._popularity.propose(contexts)
+        width = max(tracks.shape[1], fallback.tracks.shape[1])
+        choose = evidence[:, None]
+        return Candidates(
+            tracks=np.where(choose, _widen(tracks, width, -1), _widen(fallback.tracks, width, -1)).astype(np.int32),
+            scores=np.where(choose, _widen(scores, width, 0.0), _widen(fallback.scores, width, 0.0)).astype(np.float32),
+            probabilities=np.where(
+                choose,
+                _widen(soften(tracks, relative, TEMPERATURE, EXPLORE), width, 0.0),
+                _widen(fallback.probabilities, width, 0.0),
+            ),
+            sources=np.where(
+                np.tile(choose, (1, width)), SOURCES.index("item_knn"), SOURCES.index("popularity")
+            ).astype(np.int8),
+        )
+
+    def _best(self, contexts: ContextBlock) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
+        step = max(1, CELLS // max(self._size, 1))
+        parts = [self._block(contexts.take(slice(at, at + step))) for at in range(0, len(contexts), step)]
+        if not parts:
+            return np.zeros((0, 1)), np.full((0, 1), -1, dtype=np.int32)
+        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+    def _block(self, contexts: ContextBlock) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
+        n, plays = contexts.tracks.shape
+        age = np.arange(plays)[::-1]
+        said = np.where(contexts.tracks >= 0, ANSWER_WEIGHTS[contexts.grades + 1] * FADE**age, 0.0)
+        near = np.where((contexts.tracks >= 0)[:, :, None], self._neighbours[contexts.tracks.clip(min=0)], -1)
+        weight = said[:, :, None] * self._similarities[contexts.tracks.clip(min=0)]
+        cells = np.arange(n, dtype=np.int64)[:, None, None] * self._size + near
+        known = near >= 0
+        dense = np.bincount(cells[known], weight[known], minlength=n * self._size).reshape(n, self._size)
+        columns = highest(dense, LIMIT)
+        scores = np.take_along_axis(dense, columns, axis=1)
+        tracks = drop_heard(np.where(scores > 0, columns, -1).astype(np.int32), contexts)
+        return np.where(tracks >= 0, scores, 0.0), tracks
+
+
+def _widen(values: npt.NDArray[Any], width: int, pad: float) -> npt.NDArray[Any]:
+    return np.pad(values, ((0, 0), (0, width - values.shape[1])), constant_values=pad)

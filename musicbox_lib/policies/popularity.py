@@ -1,0 +1,34 @@
+"""What everybody plays: the chance of a track is its share of plays among the most played unheard ones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from musicbox_lib.policies.candidates import LIMIT, drop_heard
+from musicbox_lib.policies.catalogue import Catalogue
+from musicbox_lib.policies.interface import SOURCES, Candidates, ContextBlock
+
+
+class Popularity:
+    """The LIMIT most played tracks, by plays; ties by track position."""
+
+    name = "popularity"
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        order = np.lexsort((np.arange(len(catalogue)), -catalogue.plays))[:LIMIT]
+        # A track that nobody has played yet keeps the chance of a single play, so that a new catalogue has answers.
+        plays = np.maximum(catalogue.plays[order], 1).astype(np.float64)
+        self._tracks = order.astype(np.int32)
+        self._shares = plays / plays.sum()
+
+    def propose(self, contexts: ContextBlock) -> Candidates:
+        """The most played unheard tracks; score = log of the share of plays."""
+        tracks = drop_heard(np.tile(self._tracks, (len(contexts), 1)), contexts)
+        weights = np.where(tracks >= 0, self._shares, 0.0)
+        total = weights.sum(axis=1, keepdims=True)
+        return Candidates(
+            tracks=tracks,
+            scores=np.tile(np.log(self._shares).astype(np.float32), (len(contexts), 1)),
+            probabilities=np.divide(weights, total, out=np.zeros_like(weights), where=total > 0),
+            sources=np.full(tracks.shape, SOURCES.index("popularity"), dtype=np.int8),
+        )
