@@ -1,0 +1,142 @@
+"""The trainer's edge: the lake's partitions in, a published model folder out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from musicbox_lib import lake
+from musicbox_lib.ddpg.config import Config
+from musicbox_lib.ddpg.model_folder import CATALOGUE, Manifest, publish, save_model, sha256_of
+from musicbox_lib.errors import DataRefused
+from musicbox_lib.policies.catalogue_file import read_catalogue, write_catalogue
+from musicbox_lib.training import reader
+from musicbox_lib.training.off_policy import Logged, logged_plays
+from musicbox_lib.training.trainer import quality_scale, train, with_scaled_quality
+
+if TYPE_CHECKING:
+    from musicbox_lib.policies.catalogue import Catalogue
+
+log = logging.getLogger("musicbox.trainer")
+
+TRAINING_FOLDS, VALIDATION_FOLD, HELD_OUT_FOLD = 8, 8, 9
+"""Folds 0 to 7 train, 8 validates, 9 is held out (docs/interfaces.md)."""
+JUDGING_ROWS = 50_000
+"""Rows of each judging fold that are kept: 50,000 already put the standard error of a value near .01."""
+COLUMNS = (
+    *("session_id", "session_position", "user_id", "fold", "track_id"),
+    *reader.LEARNER_COLUMNS,
+    *("skip_grade", "propensity"),
+)
+
+
+def train_model(
+    transitions: lake.ReadPartition,
+    track_features: lake.ReadPartition,
+    track_embeddings: lake.ReadPartition,
+    config: Config,
+    seed: int,
+    models: Path,
+) -> Manifest:
+    """Train on one day's partitions and publish `models/<model_id>`; gives its manifest.
+
+    The id is made of the day and a hash of config, seed, inputs and code, so the same training gives the same model in
+    the same place. Raises DataRefused for missing or short inputs, or when no training user is among them.
+    """
+    from keras.utils import set_random_seed
+    from tensorflow.config.experimental import enable_op_determinism
+
+    set_random_seed(seed)
+    enable_op_determinism()
+    started = time.monotonic()
+    day = transitions.run_date.isoformat()
+    snapshots = {p.table.name: reader.snapshot_of(p) for p in (transitions, track_features, track_embeddings)}
+    of_transitions = snapshots[transitions.table.name]
+    models.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=".making-", dir=models))
+    try:
+        frames = (reader.read_frame(snapshots[p.table.name]) for p in (track_features, track_embeddings))
+        write_catalogue(*frames, made / CATALOGUE)
+        catalogue = read_catalogue(made / CATALOGUE)
+        scale = quality_scale(catalogue.quality, catalogue.plays, config)
+        rows = reader.read_rows(of_transitions, COLUMNS, ("session_id", "session_position"), seed)
+        _refuse_mismatch(rows, catalogue, of_transitions)
+        log.info(
+            "%s: %d transitions, %d tracks, state of %d", day, len(rows["r_t"]), len(catalogue), rows["o_tm1"].shape[1]
+        )
+        trained = train(
+            _batches(rows, scale, config, seed),
+            with_scaled_quality(catalogue.actions, scale),
+            _judging(rows, VALIDATION_FOLD, catalogue, seed),
+            _judging(rows, HELD_OUT_FOLD, catalogue, seed),
+            config,
+            seed,
+        )
+        manifest = Manifest(
+            model_id=f"ddpgw-{day}-{_fingerprint(rows, made / CATALOGUE, config, seed)}",
+            dt=day,
+            seed=seed,
+            state_size=int(rows["o_tm1"].shape[1]),
+            embedding_size=int(catalogue.embedding.shape[1]),
+            quality_scale=scale,
+            config=config,
+            serving=trained.serving,
+            inputs={name: snapshot.record for name, snapshot in snapshots.items()},
+            metrics=trained.metrics,
+            curve=trained.curve,
+            code_version=lake.code_version(),
+        )
+        manifest = save_model(made, manifest, trained.learner.actor, trained.learner.critics)
+        publish(made, models / manifest.model_id)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    log.info("model %s in %s after %.0f s", manifest.model_id, models, time.monotonic() - started)
+    return manifest
+
+
+def _batches(rows: reader.Rows, scale: float, config: Config, seed: int) -> Iterator[tuple[Any, ...]]:
+    training = rows["fold"] < TRAINING_FOLDS
+    kept = {name: rows[name][training] for name in reader.LEARNER_COLUMNS}
+    kept["a_tm1"] = with_scaled_quality(kept["a_tm1"], scale)
+    return iter(reader.memory_batches(kept, min(config.batch_size, int(training.sum())), seed))
+
+
+def _judging(rows: reader.Rows, fold: int, catalogue: Catalogue, seed: int) -> Logged:
+    places = np.flatnonzero(rows["fold"] == fold)
+    if len(places) > JUDGING_ROWS:
+        places = np.sort(np.random.default_rng(seed).choice(places, JUDGING_ROWS, replace=False))
+    kept = {name: rows[name][places] for name in COLUMNS}
+    return logged_plays(kept, catalogue.positions(kept["track_id"]), catalogue.play_share)
+
+
+def _refuse_mismatch(rows: reader.Rows, catalogue: Catalogue, snapshot: reader.Snapshot) -> None:
+    if not (rows["fold"] < TRAINING_FOLDS).any():
+        raise DataRefused(f"{snapshot.partition} has no user of the training folds: deliver more sessions.")
+    embedding = catalogue.embedding.shape[1]
+    if rows["a_tm1"].shape[1] != embedding + 1:
+        raise DataRefused(
+            f"{snapshot.partition}: actions have {rows['a_tm1'].shape[1]} numbers where this night's embeddings make "
+            f"{embedding + 1}: run the job transitions again."
+        )
+
+
+def _fingerprint(rows: reader.Rows, catalogue: Path, config: Config, seed: int) -> str:
+    """8 hex digits of everything that makes the weights: inputs by content (rows are in a fixed order), so that a
+    partition written again with the same rows gives the same model; config, seed and the code."""
+    digest = hashlib.sha256(json.dumps([config.as_json(), seed]).encode())
+    for name in COLUMNS:
+        digest.update(np.ascontiguousarray(rows[name].astype("U") if rows[name].dtype == object else rows[name]).data)
+    digest.update(sha256_of(catalogue).encode())
+    package = Path(__file__).resolve().parent.parent
+    for source in sorted([*(package / "ddpg").glob("*.py"), *(package / "training").glob("*.py")]):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:8]
