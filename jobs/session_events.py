@@ -1,0 +1,45 @@
+"""Landing files up to a day -> bronze.session_events and bronze.tracks."""
+
+import argparse
+import datetime as dt
+
+from musicbox_lib import job, lake
+from musicbox_lib.errors import UsageError
+from musicbox_lib.lake import WritePartition
+from musicbox_lib.landing import listing
+from musicbox_lib.landing.lines import delivered_columns, read_rows
+from musicbox_lib.sessions import ingest
+from musicbox_lib.spark import session
+from musicbox_lib.tables import table
+
+
+def arg_parser() -> argparse.ArgumentParser:
+    """`--run-date D --session-events bronze.session_events/dt=..D --tracks bronze.tracks/dt=..D`"""
+    parser = argparse.ArgumentParser(prog="session_events", description=__doc__)
+    parser.add_argument("--run-date", type=lake.parse_date, required=True, metavar="DAY")
+    lake.partition_argument(parser, "session_events", WritePartition)
+    lake.partition_argument(parser, "tracks", WritePartition)
+    return parser
+
+
+def main(run_date: dt.date, session_events: WritePartition, tracks: WritePartition) -> None:
+    """Ingest the run date's deliveries, and every earlier one that the run ledger does not know, in one commit each."""
+    today = dt.datetime.now(dt.UTC).date()
+    if run_date > today:
+        raise UsageError(f"{run_date} is in the future (today is {today} UTC): name a day whose logs were delivered.")
+    spark = session("session_events")
+    logs = ingest.for_night(listing.log_deliveries(spark, run_date), run_date, session_events.table.name)
+    new_tracks = ingest.unknown_to_ledger(listing.track_deliveries(spark, run_date), tracks.table.name)
+    read = [
+        (partition, deliveries, read_rows(spark, deliveries, table(landed), delivered_columns(partition.table)))
+        for partition, deliveries, landed in ((tracks, new_tracks, "landing.tracks"), (session_events, logs, "landing.session_logs"))
+        if deliveries
+    ]
+    # Every file has been read once to its end by now: a refused one leaves both tables as they were.
+    for partition, deliveries, rows in read:
+        days = sorted({delivery.day for delivery in deliveries})
+        lake.overwrite(rows, partition, ingest.fingerprints(deliveries), days)
+
+
+if __name__ == "__main__":
+    job.run(arg_parser(), main)

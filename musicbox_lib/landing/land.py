@@ -1,0 +1,119 @@
+"""`musicbox land`: put a delivered file into landing, whole or not at all, and only if the night can read it."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import gzip
+import os
+import re
+import shutil
+import tempfile
+import zlib
+from pathlib import Path
+
+from musicbox_lib import lake
+from musicbox_lib.errors import DataRefused, UsageError
+from musicbox_lib.landing import places
+from musicbox_lib.landing.header import read_header
+from musicbox_lib.tables import Table, table
+
+GZIP = b"\x1f\x8b"
+CHUNK = 1 << 20
+# A header of the 34 track columns has 420 characters: one of a megabyte is no header.
+LONGEST_HEADER = 1 << 20
+
+
+def land_log(file: Path, day: dt.date) -> Path:
+    """Land a session log as delivered on `day`; returns where it stands. The same file again changes nothing, another
+    file of that name replaces it (a delivery corrected), other names stand beside it."""
+    today = dt.datetime.now(dt.UTC).date()
+    if day > today:
+        raise UsageError(f"{day} is in the future (today is {today} UTC): land the file under the day it was delivered.")
+    return _land(file, table("landing.session_logs"), f"{places.landing(places.LOGS)}/dt={day}", _stored_stem(file))
+
+
+def land_tracks(file: Path, day: dt.date) -> Path:
+    """Land a track table as known from `day` on; returns where it stands. Refuses as `land_log` does."""
+    stem = re.sub(r"\.dt=[^.]*$", "", _stored_stem(file))
+    return _land(file, table("landing.tracks"), places.landing(places.TRACKS), f"{stem}.dt={day}")
+
+
+def _stored_stem(file: Path) -> str:
+    """The name without its endings, in characters that no path or pattern gives a meaning to."""
+    stem = re.sub(r"(\.csv|\.tar|\.tgz|\.gz|\.txt)+$", "", file.name, flags=re.IGNORECASE)
+    return re.sub(r"[^A-Za-z0-9._=-]", "_", stem).lstrip("._") or "delivery"
+
+
+def _land(file: Path, found: Table, folder: str, stem: str) -> Path:
+    if not lake.is_local(folder):
+        raise UsageError(f"{folder} is not on this machine: check the file with a local lake, then copy it there yourself.")
+    if not file.is_file():
+        raise DataRefused(f"there is no file {file}: give the path of a CSV, plain or gzip.")
+    packed = _is_gzip(file)
+    _check(file, packed, found)
+    place = lake.local_path(folder)
+    target = place / f"{stem}.csv{'.gz' if packed else ''}"
+    if target.exists() and _same(file, target):
+        return target
+    place.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=".landing-", dir=place)
+    try:
+        with os.fdopen(handle, "wb") as written, file.open("rb") as delivered:
+            shutil.copyfileobj(delivered, written, CHUNK)
+            written.flush()
+            os.fsync(written.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    with contextlib.suppress(FileNotFoundError):
+        target.with_name(f"{stem}.csv{'' if packed else '.gz'}").unlink()
+    return target
+
+
+def _is_gzip(file: Path) -> bool:
+    with file.open("rb") as opened:
+        magic = opened.read(4)
+    if not magic:
+        raise DataRefused(f"{file} is empty: deliver it anew.")
+    if magic == b"PK\x03\x04":
+        raise DataRefused(f"{file} is a zip archive: unpack it and land the CSV inside.")
+    packed = magic[:2] == GZIP
+    if not packed and re.search(r"\.t?gz$", file.name, re.IGNORECASE):
+        raise DataRefused(f"{file} is named as a gzip file but is none: deliver it anew or take .gz off its name.")
+    return packed
+
+
+def _check(file: Path, packed: bool, found: Table) -> None:
+    """Read the file once to its end: a gzip that breaks off, a tar inside, a wrong header, no rows are refused."""
+    try:
+        with gzip.open(file) if packed else file.open("rb") as stream:
+            head = stream.peek(512)[:512]
+            if head[257:262] == b"ustar":
+                raise DataRefused(f"{file} is a tar archive: unpack it and land the CSV inside.")
+            first = stream.readline(LONGEST_HEADER)
+            if not first:
+                raise DataRefused(f"{file} is empty once unpacked: deliver it anew.")
+            # A file of lone carriage returns comes as one line here; Spark would split it.
+            read_header(first.split(b"\r")[0].decode("utf-8", "replace"), str(file), found)
+            has_row = b"\r" in first.rstrip(b"\r\n")
+            while chunk := stream.read(CHUNK):
+                has_row = has_row or bool(chunk.strip())
+            if not has_row:
+                raise DataRefused(f"{file} has a header and no rows: deliver it anew.")
+    except EOFError:
+        raise DataRefused(f"{file} is a gzip file that breaks off before its end: deliver it anew.") from None
+    except (gzip.BadGzipFile, zlib.error) as flaw:
+        raise DataRefused(f"{file} is a corrupt gzip file ({flaw}): deliver it anew.") from None
+
+
+def _same(one: Path, other: Path) -> bool:
+    if one.stat().st_size != other.stat().st_size:
+        return False
+    with one.open("rb") as left, other.open("rb") as right:
+        while chunk := left.read(CHUNK):
+            if chunk != right.read(CHUNK):
+                return False
+    return True

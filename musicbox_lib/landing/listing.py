@@ -1,0 +1,68 @@
+"""What lies in landing, listed by Hadoop's file system, so that any lake root works."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from typing import TYPE_CHECKING, Any
+
+from musicbox_lib.errors import DataRefused
+from musicbox_lib.landing import places
+from musicbox_lib.landing.places import Delivery
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+log = logging.getLogger(__name__)
+
+
+def _listed(spark: SparkSession, folder: str) -> list[Any]:
+    """Hadoop's file statuses in a folder by name; none where the folder is not there."""
+    jvm: Any = spark.sparkContext._jvm  # Hadoop's file systems have no Python face
+    path = jvm.org.apache.hadoop.fs.Path(folder)
+    system = path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
+    found = list(system.listStatus(path)) if system.exists(path) else []
+    return sorted(found, key=lambda status: str(status.getPath().getName()))
+
+
+def _delivery(status: Any, day: dt.date, below: str) -> Delivery:
+    name = str(status.getPath().getName())
+    if not places.DATA_FILE.fullmatch(name):
+        raise DataRefused(
+            f"landing/{below}/{name} is neither .csv nor .csv.gz: take it out and land it with `musicbox land`."
+        )
+    fingerprint = f"{status.getLen()}:{status.getModificationTime()}"
+    return Delivery(day, name, f"{below}/{name}", str(status.getPath().toUri().toString()), fingerprint)
+
+
+def _hidden(status: Any) -> bool:
+    return str(status.getPath().getName()).startswith((".", "_"))
+
+
+def log_deliveries(spark: SparkSession, until: dt.date) -> list[Delivery]:
+    """The session logs delivered up to a day, by day and name. Later folders are not even opened."""
+    found = []
+    for folder in _listed(spark, places.landing(places.LOGS)):
+        name = str(folder.getPath().getName())
+        day = places.day_of_folder(name) if folder.isDirectory() else None
+        if day is None:
+            if not _hidden(folder):
+                log.warning("landing/%s/%s is in no folder dt=YYYY-MM-DD and is not read", places.LOGS, name)
+        elif day <= until:
+            below = f"{places.LOGS}/{name}"
+            statuses = _listed(spark, str(folder.getPath().toString()))
+            found += [_delivery(status, day, below) for status in statuses if not _hidden(status)]
+    return found
+
+
+def track_deliveries(spark: SparkSession, until: dt.date) -> list[Delivery]:
+    """The track tables known at a day, by name."""
+    statuses = [status for status in _listed(spark, places.landing(places.TRACKS)) if not _hidden(status)]
+    found = [_delivery(status, places.day_of_tracks(str(status.getPath().getName())), places.TRACKS) for status in statuses]
+    return [delivery for delivery in found if delivery.day <= until]
+
+
+def user_files(spark: SparkSession) -> list[Delivery]:
+    """The files that name the user of each session; they carry no day and count as known from the start."""
+    statuses = [status for status in _listed(spark, places.landing(places.USERS)) if not _hidden(status)]
+    return [_delivery(status, places.ALWAYS, places.USERS) for status in statuses]

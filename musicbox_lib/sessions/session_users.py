@@ -1,0 +1,40 @@
+"""Who listened: the delivered user, else the session_users files, else the session stands for its user."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from musicbox_lib.landing.lines import read_rows
+from musicbox_lib.landing.listing import user_files
+from musicbox_lib.tables import table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+def with_user(events: DataFrame, session_users: DataFrame) -> DataFrame:
+    """Fill `user_id` where none was delivered, from session_users (session_id, user_id) or by the session's own id.
+
+    A session that the files give to two users comes out with both, one per play, which the rule one_user refuses.
+    """
+    from pyspark.sql import functions as F
+
+    known = session_users.groupBy("session_id").agg(F.min("user_id").alias("first"), F.max("user_id").alias("last"))
+    named = F.when(F.col("session_position") % 2 == 0, F.col("last")).otherwise(F.col("first"))
+    return (
+        events.join(known, "session_id", "left")
+        .withColumn("user_id", F.coalesce("user_id", named, "session_id"))
+        .drop("first", "last")
+    )
+
+
+def read(spark: SparkSession) -> DataFrame:
+    """The session_users files of landing as (session_id, user_id) strings; no rows where there are none.
+
+    Raises DataRefused for a file whose header is not `session_id,user_id`.
+    """
+    files = user_files(spark)
+    landed = table("landing.session_users")
+    if not files:
+        return spark.createDataFrame([], landed.ddl)
+    return read_rows(spark, files, landed, landed.column_names).where("is_parsed").select(*landed.column_names)

@@ -1,0 +1,79 @@
+"""The contract's rules as a Great Expectations suite, and what it counts on a day's rows."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from musicbox_lib.errors import MusicBoxError
+from musicbox_lib.tables import Expectation, Table
+from musicbox_lib.validation.rules import TABLE_TYPES
+
+if TYPE_CHECKING:
+    import great_expectations as gx
+    from pyspark.sql import DataFrame
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What Great Expectations says about a rule: whether it held, and how many rows break it (0 for a rule on a day)."""
+
+    success: bool
+    unexpected: int
+
+
+def as_expectation(rule: Expectation) -> gx.expectations.Expectation:
+    """The rule as Great Expectations' own object, its name in `meta`."""
+    import great_expectations as gx
+
+    name = "".join(part.capitalize() for part in rule.type.split("_"))
+    found = getattr(gx.expectations, name, None)
+    if found is None:
+        raise MusicBoxError(f"rule {rule.rule}: Great Expectations has no {rule.type}: mend the YAML.")
+    return found(**rule.kwargs, meta={"rule": rule.rule})  # type: ignore[no-any-return]
+
+
+def find(rows: DataFrame, table: Table) -> dict[str, Finding]:
+    """Let Great Expectations judge the rows by every rule of the table; persist them first, it reads them several times.
+
+    A rule that cannot be evaluated raises MusicBoxError: that is a broken rule, not bad data.
+    """
+    batch = _batch(rows)
+    # Success alone costs one Spark job for all rules, counts one more for each: only for rules that could hide some.
+    judged = _validate(batch, table.expectations, {"result_format": "BOOLEAN_ONLY"})
+    counted = [
+        rule
+        for rule in table.expectations
+        if rule.type not in TABLE_TYPES and (not judged[rule.rule].success or "mostly" in rule.kwargs)
+    ]
+    # No sample of the bad values: they stand in quarantine, row by row.
+    basic = {"result_format": "BASIC", "partial_unexpected_count": 0}
+    return judged | (_validate(batch, counted, basic) if counted else {})
+
+
+def _batch(rows: DataFrame) -> Any:
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    import great_expectations as gx
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False, "metric_calculations": False}
+    source = context.data_sources.add_spark(name="musicbox", persist=False)
+    definition = source.add_dataframe_asset(name="rows").add_batch_definition_whole_dataframe("all")
+    return definition.get_batch({"dataframe": rows})
+
+
+def _validate(batch: Any, rules: tuple[Expectation, ...] | list[Expectation], result_format: dict[str, Any]) -> dict[str, Finding]:
+    import great_expectations as gx
+
+    suite = gx.ExpectationSuite(name="rules", expectations=[as_expectation(rule) for rule in rules])
+    found = {}
+    for result in batch.validate(suite, result_format=result_format).results:
+        rule = result.expectation_config.meta["rule"]
+        raised = result.exception_info.get("raised_exception")
+        if raised is not False:
+            raise MusicBoxError(f"rule {rule} cannot be evaluated: {result.exception_info}: mend the rule or its column.")
+        found[rule] = Finding(bool(result.success), int(result.result.get("unexpected_count") or 0))
+    if missing := {rule.rule for rule in rules} - set(found):
+        raise MusicBoxError(f"Great Expectations left out the rules {', '.join(sorted(missing))}.")
+    return found
