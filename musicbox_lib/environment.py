@@ -1,0 +1,83 @@
+"""What every process of the suite starts with: `python -m musicbox_lib.environment > .setup/environment.sh`.
+
+One place for it, so that `make`, a shell that sources the file and Airflow's tasks agree.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+from musicbox_lib import java
+from musicbox_lib.errors import MusicBoxError
+from musicbox_lib.settings import PROJECT
+
+JOBS = PROJECT / ".venv"
+AIRFLOW = PROJECT / ".venv-airflow"
+TRAIN = PROJECT / ".venv-train"
+AIRFLOW_HOME = PROJECT / ".airflow"
+
+
+def spark_home() -> Path:
+    """Spark as the jobs' environment has it; spark-submit of either environment then runs the same jars, without
+    which the class archive does not match."""
+    return JOBS / "lib" / "python3.11" / "site-packages" / "pyspark"
+
+
+def fixed() -> dict[str, str]:
+    """Variables that are the same for every run on this machine."""
+    return {
+        "JAVA_HOME": str(java.choose().home),
+        "SPARK_HOME": str(spark_home()),
+        "PYSPARK_PYTHON": str(JOBS / "bin" / "python"),
+        # Without this the driver announces its outside address, which a closed network refuses.
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "GX_ANALYTICS_ENABLED": "false",
+        "AIRFLOW_HOME": str(AIRFLOW_HOME),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        # Two tasks at a time on two cores; the pool `spark` lets only one of them be a JVM.
+        "AIRFLOW__CORE__PARALLELISM": "2",
+        # A DAG that is paused takes a trigger and then waits without a word.
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        # For development: everybody on this machine is admin, so the API listens on this machine only.
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    }
+
+
+def given() -> dict[str, str]:
+    """Variables that the user's own value overrides."""
+    return {
+        # A missing connection would silently mean YARN.
+        "AIRFLOW_CONN_SPARK_DEFAULT": json.dumps({"conn_type": "spark", "host": "local[2]"}),
+        "AIRFLOW__API__PORT": "8080",
+    }
+
+
+def script() -> str:
+    """The variables as a POSIX shell script to be sourced from the project's folder."""
+    lines = ["# Written by `make setup` for this machine: . .setup/environment.sh"]
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in fixed().items()]
+    lines += [f'[ -n "${{{name}:-}}" ] || export {name}={shlex.quote(value)}' for name, value in given().items()]
+    # Airflow's first: `airflow standalone` looks for `airflow`, the Spark operator for `spark-submit`.
+    lines.append(f'export PATH={shlex.quote(f"{AIRFLOW}/bin:{JOBS}/bin:{java.choose().home}/bin")}:"$PATH"')
+    for name, default in (("MUSICBOX_LAKE", "lake"), ("MUSICBOX_TRUTH", "truth")):
+        # Airflow's tasks run in other folders: a relative path means the one seen from here.
+        lines.append(f': "${{{name}:={shlex.quote(str(PROJECT / default))}}}"')
+        lines.append(f'case "${name}" in /* | *://*) ;; *) {name}="$PWD/${{{name}#./}}" ;; esac; export {name}')
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    try:
+        sys.stdout.write(script())
+    except MusicBoxError as missing:
+        sys.stderr.write(f"musicbox: {missing}\n")
+        sys.exit(missing.exit_code)
