@@ -14,6 +14,7 @@ import numpy.typing as npt
 from musicbox_lib.policies.draws import keys_of, uniforms
 
 if TYPE_CHECKING:
+    from musicbox_lib.policies.catalogue import Catalogue
     from musicbox_lib.policies.interface import Candidates
 
 # Maximal marginal relevance at lambda .1 (QUALITY 2): .1 of a score for a slate neighbour of cosine 1. Scores go
@@ -30,6 +31,14 @@ class Spread:
     vectors: npt.NDArray[np.float32]
     artists: npt.NDArray[np.int32]
     penalty: float = MMR_LAMBDA / MMR_TEMPERATURE
+
+    @classmethod
+    def of(cls, catalogue: Catalogue) -> Spread:
+        """Audio where the catalogue has any (tracks without it are near nothing), else embeddings."""
+        vectors = catalogue.embedding if catalogue.audio is None else np.nan_to_num(catalogue.audio)
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        units = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+        return cls(units.astype(np.float32), catalogue.artists)
 
 
 @dataclass(frozen=True)

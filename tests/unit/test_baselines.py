@@ -106,5 +106,5 @@ def test_shared_steps() -> None:
     contexts = make_contexts([[(3, 0)], [(4, 0), (0, 1)]], [1, 1])
     np.testing.assert_array_equal(drop_heard(tracks, contexts), [[-1, 1, -1, -1, 1], [-1, 1, 2, 3, 4]])
     chances = soften(np.array([[1, -1, 2], [-1, -1, -1]], np.int32), np.array([[0.2, 9.0, 0.1], [1, 1, 1.0]]), 0.1, 0.1)
-    odds = np.e / (1 + np.e)
-    np.testing.assert_allclose(chances, [[0.9 * odds + 0.05, 0, 0.9 * (1 - odds) + 0.05], [0, 0, 0]])
+    odds = float(np.exp(1) / (1 + np.exp(1)))
+    np.testing.assert_allclose(chances, np.array([[0.9 * odds + 0.05, 0, 0.9 * (1 - odds) + 0.05], [0, 0, 0]]))

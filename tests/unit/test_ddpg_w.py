@@ -12,8 +12,9 @@ from catalogues import assert_candidates, make_catalogue, make_contexts
 from musicbox_lib.ddpg.model_folder import Serving
 from musicbox_lib.ddpg.state import encode_states
 from musicbox_lib.policies import ddpg_w
+from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.ddpg_w import DdpgW
-from musicbox_lib.policies.interface import SOURCES
+from musicbox_lib.policies.interface import SOURCES, ContextBlock
 
 Floats = npt.NDArray[np.float32]
 
@@ -33,7 +34,7 @@ class KnownModel:
         return np.asarray(actions[:, :, 0])
 
 
-def random_world() -> tuple[ddpg_w.Catalogue, ddpg_w.ContextBlock]:
+def random_world() -> tuple[Catalogue, ContextBlock]:
     rng = np.random.default_rng(0)
     near = {t: [(int(o), 0.5) for o in rng.permutation(90)[:30] if o != t] for t in range(90)}
     catalogue = make_catalogue(90, near, plays=list(range(90)))

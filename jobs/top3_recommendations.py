@@ -1,0 +1,44 @@
+"""gold.last_sessions of a day -> scores.top3_recommendations of that day, by the champion as of it."""
+
+import argparse
+
+from musicbox_lib import job, lake
+from musicbox_lib.lake import ReadPartition, WritePartition
+from musicbox_lib.scoring.audit import refuse_faults
+from musicbox_lib.scoring.serving import serving_of
+from musicbox_lib.scoring.top3_recommendations import slate_seed
+from musicbox_lib.scoring.top3_recommendations import top3_recommendations as recommend
+from musicbox_lib.settings import settings
+from musicbox_lib.spark import session
+
+
+def arg_parser() -> argparse.ArgumentParser:
+    """`--last-sessions gold.last_sessions/dt=D … --registry models.registry --top3-recommendations scores…/dt=D`"""
+    parser = argparse.ArgumentParser(prog="top3_recommendations", description=__doc__)
+    for name in ("last_sessions", "track_features", "track_embeddings", "registry"):
+        lake.partition_argument(parser, name, ReadPartition)
+    lake.partition_argument(parser, "top3_recommendations", WritePartition)
+    return parser
+
+
+def main(
+    last_sessions: ReadPartition,
+    track_features: ReadPartition,
+    track_embeddings: ReadPartition,
+    registry: ReadPartition,
+    top3_recommendations: WritePartition,
+) -> None:
+    """Find who serves, draw, audit, publish."""
+    # Before the JVM starts: a missing model is told in a second.
+    serving = serving_of(registry, track_features, track_embeddings)
+    spark = session("top3_recommendations")
+    contexts = lake.read(spark, last_sessions)
+    slates = recommend(contexts, serving, slate_seed(settings().seed, top3_recommendations.run_date)).persist()
+    refuse_faults(slates, contexts, serving.size)
+    read = (last_sessions, track_features, track_embeddings)
+    inputs = {partition.table.name: str(lake.version_of(partition.table.name)) for partition in read}
+    lake.overwrite(slates, top3_recommendations, {**inputs, registry.table.name: serving.model_id})
+
+
+if __name__ == "__main__":
+    job.run(arg_parser(), main)

@@ -1,0 +1,146 @@
+"""Who serves a night: the champion as of its day, or a baseline where no model was promoted yet."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from musicbox_lib import lake
+from musicbox_lib.errors import DataRefused
+from musicbox_lib.policies.catalogue import Catalogue
+from musicbox_lib.policies.item_knn import ItemKnn
+from musicbox_lib.policies.popularity import Popularity
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from musicbox_lib.policies.interface import Policy
+
+REGISTRY = "models.registry"
+# Two Spark workers share two cores: each keeps to one thread, and TensorFlow's start-up notes stay out of the log.
+QUIET_TENSORFLOW = {
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "CUDA_VISIBLE_DEVICES": "-1",
+}
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A promoted model, by its folder: small enough to be sent to every worker, which loads it once."""
+
+    model_id: str
+    dt: dt.date
+    folder: str
+    files: tuple[tuple[str, str], ...]
+    """sha256 by file name, as the registry has them."""
+
+    def load(self) -> tuple[Policy, Catalogue]:
+        """The policy and the catalogue it was trained against; read once per process."""
+        return _loaded(self.folder, self.files)
+
+    @property
+    def size(self) -> int:
+        """How many tracks it knows."""
+        from pyarrow import parquet
+
+        from musicbox_lib.ddpg.model_folder import CATALOGUE
+
+        return int(parquet.read_metadata(Path(self.folder) / CATALOGUE).num_rows)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A policy without training, over the night's own catalogue."""
+
+    model_id: str
+    """The baseline's name."""
+    catalogue: Catalogue
+
+    def load(self) -> tuple[Policy, Catalogue]:
+        """The policy and the night's catalogue."""
+        policy: Policy = ItemKnn(self.catalogue) if self.model_id == ItemKnn.name else Popularity(self.catalogue)
+        return policy, self.catalogue
+
+    @property
+    def size(self) -> int:
+        """How many tracks there are."""
+        return len(self.catalogue)
+
+
+Serving = Champion | Baseline
+
+
+@lru_cache(maxsize=1)
+def _loaded(folder: str, files: tuple[tuple[str, str], ...]) -> tuple[Policy, Catalogue]:
+    for name, value in QUIET_TENSORFLOW.items():
+        os.environ.setdefault(name, value)
+    from musicbox_lib.ddpg.model_folder import load_model
+    from musicbox_lib.policies.catalogue_file import read_catalogue
+    from musicbox_lib.policies.ddpg_w import DdpgW
+
+    model = load_model(folder, dict(files))
+    catalogue = read_catalogue(model.catalogue_path)
+    return DdpgW(model, catalogue), catalogue
+
+
+def serving_of(
+    registry: lake.ReadPartition, track_features: lake.ReadPartition, track_embeddings: lake.ReadPartition
+) -> Serving:
+    """The champion as of the features' day, its files held against their sha256; without one item-kNN over the day's
+    catalogue, or popularity where no track has neighbours. Raises DataRefused for a champion that is not whole."""
+    day = track_features.run_date
+    champion = champion_as_of(registry, day)
+    if champion is not None:
+        return champion
+    catalogue = night_catalogue(track_features, track_embeddings)
+    return Baseline(ItemKnn.name if (catalogue.neighbours >= 0).any() else Popularity.name, catalogue)
+
+
+def champion_as_of(registry: lake.ReadPartition, day: dt.date) -> Champion | None:
+    """The promoted model with the newest dt not after `day` (of equals, the one whose status is champion, then the
+    last by model_id); None without a registry or such a model.
+
+    Raises DataRefused where its folder is missing or a file is not the one that was registered.
+    """
+    found = lake.snapshot(registry.table.name)
+    rows = [] if found is None else found.to_pyarrow_table().to_pylist()
+    served = [row for row in rows if row["promoted"] and row["dt"] <= day]
+    if not served:
+        return None
+    row = max(served, key=lambda row: (row["dt"], row["status"] == "champion", row["model_id"]))
+    folder = lake.local_path(lake.root()) / "models" / row["model_id"]
+    files = tuple(sorted(dict(row["files"] or ()).items()))
+    _check(row["model_id"], day, folder, files)
+    return Champion(row["model_id"], row["dt"], str(folder), files)
+
+
+def _check(model_id: str, day: dt.date, folder: Path, files: tuple[tuple[str, str], ...]) -> None:
+    from musicbox_lib.ddpg.model_folder import read_manifest
+
+    try:
+        read_manifest(folder, dict(files))
+    except DataRefused as refusal:
+        raise DataRefused(f"{REGISTRY} has {model_id} as the champion of {day}, but {refusal}") from None
+
+
+def night_catalogue(track_features: lake.ReadPartition, track_embeddings: lake.ReadPartition) -> Catalogue:
+    """The catalogue of one night's gold tables, read without a JVM; raises DataRefused where a table lacks the day."""
+    return Catalogue.of(_night(track_features), _night(track_embeddings))
+
+
+def _night(partition: lake.ReadPartition) -> pd.DataFrame:
+    name, day = partition.table.name, partition.run_date
+    found = lake.snapshot(name)
+    if found is None or day not in lake.days_of(name):
+        raise DataRefused(
+            f"{name}/dt={day} has not been written: run the job {partition.table.noun} for that day first."
+        )
+    rows: Any = found.to_pyarrow_table(filters=[("dt", "=", day)])
+    frame: pd.DataFrame = rows.to_pandas()
+    return frame
