@@ -1,0 +1,48 @@
+"""`musicbox generate`: the generation with a progress bar, and what to do next."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from musicbox_lib.synthetic.generate import NOTICE, Generated, generate
+from musicbox_lib.synthetic.world import World
+
+
+def generate_with_progress(
+    *, users: int, tracks: int, days: int, seed: int, from_date: dt.date, lake: Path, truth: Path, world: World
+) -> Generated:
+    """As `generate`, telling a terminal what happens. Raises as `generate` does."""
+    console = Console()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def told(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done)
+
+        made = generate(
+            users=users,
+            tracks=tracks,
+            days=days,
+            seed=seed,
+            from_date=from_date,
+            lake=lake,
+            truth=truth,
+            world=world,
+            progress=told,
+        )
+    console.print(NOTICE)
+    console.print(
+        f"{made.users:,} listeners, {made.tracks:,} tracks, {made.sessions:,} sessions, {made.plays:,} plays, "
+        f"delivered {made.days[0]} to {made.days[-1]} in {made.lake / 'landing'}; what is true is in {made.truth}, "
+        "which only `musicbox evaluate` opens.",
+        soft_wrap=True,
+        highlight=False,
+    )
+    return made
