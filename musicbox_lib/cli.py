@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -52,6 +53,55 @@ def report(
     from musicbox_lib.reports.page import write_page
 
     typer.echo(write_page(parse_date(dt)))
+
+
+@app.command()
+def generate(
+    users: Annotated[int, typer.Option(help="Listeners.")] = 600,
+    tracks: Annotated[int, typer.Option(help="Tracks.")] = 2000,
+    days: Annotated[int, typer.Option(help="Days of deliveries.")] = 14,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 20261105,
+    from_date: Annotated[str, typer.Option(help="First day, as YYYY-MM-DD.")] = "2026-10-23",
+    out: Annotated[Path | None, typer.Option(help="The lake to deliver to (default: MUSICBOX_LAKE).")] = None,
+    truth: Annotated[Path | None, typer.Option(help="Where what is true goes (default: MUSICBOX_TRUTH).")] = None,
+    world: Annotated[Path | None, typer.Option(help="A world file (default: the default world).")] = None,
+) -> None:
+    """Generate a world whose truth is known: invented listeners, tracks and session logs, delivered day by day.
+
+    Example: `musicbox generate --users 600 --tracks 2000 --days 14 --from-date 2026-10-23 --out lake --truth truth`
+    """
+    from musicbox_lib.lake import parse_date
+    from musicbox_lib.settings import settings
+    from musicbox_lib.synthetic.generate_command import generate_with_progress, local_lake
+    from musicbox_lib.synthetic.world import load_world
+
+    generate_with_progress(
+        users=users,
+        tracks=tracks,
+        days=days,
+        seed=seed,
+        from_date=parse_date(from_date),
+        lake=out or local_lake(),
+        truth=truth or settings().truth,
+        world=load_world(world),
+    )
+
+
+@app.command()
+def evaluate(
+    dt: Annotated[str, typer.Option("--dt", help="The night to judge, as YYYY-MM-DD.")],
+    truth: Annotated[Path | None, typer.Option(help="The generated truth (default: MUSICBOX_TRUTH).")] = None,
+) -> None:
+    """Hold a night's slates against the generated truth: true skip rates, gap closed, paired differences.
+
+    Example: `musicbox evaluate --dt 2026-11-05 --truth truth`
+    """
+    from musicbox_lib.evaluation.against_truth import evaluate as judge
+    from musicbox_lib.evaluation.truth_tables import show
+    from musicbox_lib.lake import parse_date
+    from musicbox_lib.settings import settings
+
+    show(judge(parse_date(dt), truth or settings().truth, seed=settings().seed))
 
 
 def main() -> None:

@@ -8,8 +8,19 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from musicbox_lib.errors import UsageError
+from musicbox_lib.lake import is_local, local_path, root
 from musicbox_lib.synthetic.generate import NOTICE, Generated, generate
 from musicbox_lib.synthetic.world import World
+
+
+def local_lake() -> Path:
+    """The folder of the lake; raises UsageError for a lake on another file system, which this does not write."""
+    if not is_local(root()):
+        raise UsageError(
+            f"MUSICBOX_LAKE is {root()}: name a local folder with --out, then copy its landing folder there."
+        )
+    return local_path(root())
 
 
 def generate_with_progress(
