@@ -25,6 +25,8 @@ class Settings(BaseSettings):
     """A user is active when a session was delivered within that many days up to the run date."""
     training_days: int = 60
     """How many days of deliveries a training reads."""
+    report_contexts: int = 20_000
+    """How many contexts of a night the counterfactual reports look at: a hash chooses, the same ones on every run."""
     seed: int = 20261105
     """Seed of everything random."""
     run_id: str = ""

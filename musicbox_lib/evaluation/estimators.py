@@ -76,6 +76,11 @@ class Sums:
     drawn: Floats
     """(draws, 6) the same for each bootstrap draw."""
 
+    @classmethod
+    def zeros(cls, draws: int) -> Sums:
+        """The sums of no play."""
+        return cls(0, 0.0, np.zeros(6), np.zeros((draws, 6)))
+
     def __add__(self, other: Sums) -> Sums:
         return Sums(
             self.users + other.users,

@@ -1,0 +1,55 @@
+"""scores, gold tables and silver.listening_events of a day -> reports.diversity of that day."""
+
+import argparse
+
+from musicbox_lib import job, lake
+from musicbox_lib.errors import DataRefused
+from musicbox_lib.lake import ReadPartition, WritePartition
+from musicbox_lib.reports import diversity as slates
+from musicbox_lib.settings import settings
+from musicbox_lib.spark import session
+
+
+def arg_parser() -> argparse.ArgumentParser:
+    """`--top3-recommendations scores.top3_recommendations/dt=D-1..D --last-sessions gold.last_sessions/dt=D
+    --track-features gold.track_features/dt=D --track-embeddings gold.track_embeddings/dt=D
+    --listening-events silver.listening_events/dt=D --diversity reports.diversity/dt=D`, D-1 being the day before, for
+    the repetition; it may not be there."""
+    parser = argparse.ArgumentParser(prog="diversity", description=__doc__, epilog=arg_parser.__doc__)
+    for name in ("top3_recommendations", "last_sessions", "track_features", "track_embeddings", "listening_events"):
+        lake.partition_argument(parser, name, ReadPartition)
+    lake.partition_argument(parser, "diversity", WritePartition)
+    return parser
+
+
+def main(
+    top3_recommendations: ReadPartition,
+    last_sessions: ReadPartition,
+    track_features: ReadPartition,
+    track_embeddings: ReadPartition,
+    listening_events: ReadPartition,
+    diversity: WritePartition,
+) -> None:
+    """Count and measure the slates of the day."""
+    day = diversity.run_date
+    if day not in lake.days_of(top3_recommendations.table.name):
+        raise DataRefused(f"{top3_recommendations.table.name} has no slates of {day}: run its job for that day first.")
+    spark = session("diversity")
+    top3 = lake.read(spark, top3_recommendations)
+    active = lake.read(spark, last_sessions)
+    features, embeddings = (lake.read(spark, part).toPandas() for part in (track_features, track_embeddings))
+    rows = slates.diversity_rows(
+        slates.as_contexts_with_slates(active, top3.where(top3.dt == day), top3.where(top3.dt < day)),
+        active.count(),
+        slates.as_logged_lists(lake.read(spark, listening_events)),
+        slates.shelf(features, embeddings, settings().seed),
+        day,
+        settings().report_contexts,
+    )
+    read = (top3_recommendations, last_sessions, track_features, track_embeddings, listening_events)
+    inputs = {partition.table.name: str(lake.version_of(partition.table.name)) for partition in read}
+    lake.overwrite(spark.createDataFrame(rows, diversity.table.ddl), diversity, inputs)
+
+
+if __name__ == "__main__":
+    job.run(arg_parser(), main)
