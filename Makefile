@@ -16,6 +16,8 @@ export RUN_DATE ?=
 export FROM ?=
 export TO ?=
 export Q ?=
+# When make began: the demo tells how long all of it took, set-up included.
+export MUSICBOX_DEMO_STARTED := $(shell date +%s)
 
 .PHONY: help setup demo test test-all bench lint train nightly backfill sql report airflow clean
 

@@ -104,6 +104,17 @@ def evaluate(
     show(judge(parse_date(dt), truth or settings().truth, seed=settings().seed))
 
 
+@app.command()
+def doctor() -> None:
+    """Look at this machine: Python, Java, environments, jars, disk, memory, lake, Airflow; exit code 1 if one is wrong.
+
+    Example: `musicbox doctor`
+    """
+    from musicbox_lib.doctor import show
+
+    raise typer.Exit(1 if show() else 0)
+
+
 def main() -> None:
     """Run the command; a refusal is one sentence and its exit code."""
     try:

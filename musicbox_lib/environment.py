@@ -6,6 +6,7 @@ One place for it, so that `make`, a shell that sources the file and Airflow's ta
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -18,6 +19,11 @@ JOBS = PROJECT / ".venv"
 AIRFLOW = PROJECT / ".venv-airflow"
 TRAIN = PROJECT / ".venv-train"
 AIRFLOW_HOME = PROJECT / ".airflow"
+
+
+def airflow_home() -> Path:
+    """Where Airflow keeps its database and logs."""
+    return Path(os.environ.get("AIRFLOW_HOME", AIRFLOW_HOME))
 
 
 def spark_home() -> Path:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from airflow.sdk import XComArg
 
+from musicbox_lib import lake
 from musicbox_lib.orchestration import Program, SparkJob, command, run_date, spark_job, trainer_job
 from musicbox_lib.settings import settings
 
@@ -21,13 +22,14 @@ class Night:
 
     resolved: XComArg
     day: str
+    day_before: str
     training_from: str
 
 
 def night() -> Night:
     """The run's days; its task comes before every other."""
     resolved = run_date()
-    return Night(resolved, str(resolved["run_date"]), str(resolved["training_from"]))
+    return Night(resolved, *(str(resolved[key]) for key in ("run_date", "day_before", "training_from")))
 
 
 def _after(made: Task, *inputs: Task | XComArg) -> Task:
@@ -101,6 +103,7 @@ def trainer(on: Night, transitions: Task, track_features: Task) -> Task:
         track_features=f"gold.track_features/dt={on.day}",
         track_embeddings=f"gold.track_embeddings/dt={on.day}",
         seed=str(settings().seed),
+        models=f"{lake.root()}/models",
     )
     return _after(made, transitions, track_features)
 
@@ -129,15 +132,32 @@ def top3_recommendations(on: Night, last_sessions: Task, track_features: Task) -
     return _after(made, last_sessions, track_features)
 
 
-def skip_rate(on: Night, listening_events: Task, top3_recommendations: Task) -> Task:
-    """How many would be skipped, by policy and segment."""
-    made = spark_job("skip_rate", run_date=on.day)
-    return _after(made, listening_events, top3_recommendations)
+def skip_rate(on: Night, listening_events: Task) -> Task:
+    """How many would be skipped, by policy and segment: nothing that a policy knows is of the day that judges it."""
+    made = spark_job(
+        "skip_rate",
+        listening_events=f"silver.listening_events/dt=..{on.day}",
+        track_features=f"gold.track_features/dt=latest..{on.day_before}",
+        track_embeddings=f"gold.track_embeddings/dt=latest..{on.day_before}",
+        registry="models.registry",
+        skip_rate=f"reports.skip_rate/dt={on.day}",
+        policy_comparison=f"reports.policy_comparison/dt={on.day}",
+    )
+    return _after(made, listening_events)
 
 
 def diversity(on: Night, top3_recommendations: Task) -> Task:
     """How varied the slates are."""
-    made = spark_job("diversity", run_date=on.day)
+    made = spark_job(
+        "diversity",
+        # Two days: how much of yesterday's slate comes again.
+        top3_recommendations=f"scores.top3_recommendations/dt={on.day_before}..{on.day}",
+        last_sessions=f"gold.last_sessions/dt={on.day}",
+        track_features=f"gold.track_features/dt={on.day}",
+        track_embeddings=f"gold.track_embeddings/dt={on.day}",
+        listening_events=f"silver.listening_events/dt={on.day}",
+        diversity=f"reports.diversity/dt={on.day}",
+    )
     return _after(made, top3_recommendations)
 
 

@@ -120,7 +120,8 @@ class Program(BaseOperator):
 
     def execute(self, context: Context) -> None:  # noqa: ARG002 (Airflow's signature)
         """Run the program in the project's folder and wait; a refusal is raised as the program's own sentence."""
-        self._process = subprocess.Popen(
+        tail: deque[str] = deque(maxlen=200)
+        with subprocess.Popen(
             self.words,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -129,14 +130,12 @@ class Program(BaseOperator):
             cwd=PROJECT,
             # A group of its own, so that ending the task also ends what the program started.
             start_new_session=True,
-        )
-        tail: deque[str] = deque(maxlen=200)
-        for line in self._process.stdout or ():
-            self.log.info(line.rstrip())
-            tail.append(line)
-        exit_code = self._process.wait()
-        if exit_code:
-            fail(self.task_id, exit_code, "".join(tail))
+        ) as self._process:
+            for line in self._process.stdout or ():
+                self.log.info(line.rstrip())
+                tail.append(line)
+        if self._process.returncode:
+            fail(self.task_id, self._process.returncode, "".join(tail))
 
     def on_kill(self) -> None:
         """End the program with its task."""
@@ -188,7 +187,7 @@ def command(name: str, /, *words: str) -> Program:
 
 @task(multiple_outputs=True, retries=0, on_failure_callback=log_failure)
 def run_date() -> dict[str, str]:
-    """The run's first task: the run date and the first day a training reads, resolved once, printed, validated."""
+    """The run's first task: the run date and the days counted from it, resolved once, printed, validated."""
     context = get_current_context()
     run = context["dag_run"]
     try:
@@ -198,8 +197,11 @@ def run_date() -> dict[str, str]:
     except UsageError as wrong:
         raise Refused(str(wrong)) from wrong
     log.info("run date %s (parameter, else logical date, else the day before the run)", day)
-    first = day - dt.timedelta(days=settings().training_days - 1)
-    return {"run_date": str(day), "training_from": str(first)}
+    return {
+        "run_date": str(day),
+        "day_before": str(day - dt.timedelta(days=1)),
+        "training_from": str(day - dt.timedelta(days=settings().training_days - 1)),
+    }
 
 
 @task(retries=0, on_failure_callback=log_failure)

@@ -13,7 +13,6 @@ import importlib
 import os
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from filelock import FileLock, Timeout
@@ -28,15 +27,10 @@ if TYPE_CHECKING:
 DAGS = ("musicbox_nightly", "musicbox_training")
 
 
-def airflow_home() -> Path:
-    """Where Airflow keeps its database and logs."""
-    return Path(os.environ.get("AIRFLOW_HOME", environment.AIRFLOW_HOME))
-
-
 def hold() -> FileLock:
     """Hold Airflow for this process; raises Conflict while a scheduler or another run by hand has it: a scheduler
     would start the tasks of this run a second time."""
-    lock = FileLock(airflow_home() / "one_at_a_time.lock")
+    lock = FileLock(environment.airflow_home() / "one_at_a_time.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -101,7 +95,7 @@ def run(dag_id: str, days: list[dt.date]) -> int:
     java.choose()
     with hold():
         now = dt.datetime.now(dt.UTC)
-        log = airflow_home() / "logs" / "by_hand" / f"{dag_id}_{days[-1]}_{now:%Y%m%dT%H%M%S}.log"
+        log = environment.airflow_home() / "logs" / "by_hand" / f"{dag_id}_{days[-1]}_{now:%Y%m%dT%H%M%S}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         progress = Progress(os.fdopen(os.dup(sys.stdout.fileno()), "w"))
         progress.say(f"{dag_id} for {', '.join(map(str, days))} on {lake.root()}\n  everything it says: {log}")

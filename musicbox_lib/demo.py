@@ -1,0 +1,134 @@
+"""`make demo`: a small generated world goes the whole way, and what came out is shown."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from musicbox_lib import environment, lake
+from musicbox_lib.errors import Conflict, MusicBoxError, UsageError
+from musicbox_lib.landing.land import land_log, land_tracks
+from musicbox_lib.settings import PROJECT, settings
+
+FIRST_DAY = dt.date(2026, 10, 23)
+DAYS = 14
+NIGHTS = 2
+"""The training reads what came before the last two days; each of them is then a night of its own."""
+WORLD = {"users": 600, "tracks": 2000, "days": DAYS, "seed": 20261105}
+MARK = ".demo"
+"""A file in the lake that says the demo made it: only such a lake, or an empty one, is filled."""
+STARTED = float(os.environ.get("MUSICBOX_DEMO_STARTED") or time.time())
+
+
+def say(line: str = "") -> None:
+    """A line for the person who watches, at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def chapter(title: str) -> None:
+    """A heading with the minutes gone by."""
+    gone = int(time.time() - STARTED)
+    say(f"\n── {gone // 60}:{gone % 60:02d} ── {title}")
+
+
+def musicbox(*words: str) -> None:
+    """Run `musicbox WORDS…` with its output shown."""
+    _run([str(environment.JOBS / "bin" / "musicbox"), *words])
+
+
+def run_dag(dag_id: str, day: dt.date) -> None:
+    """Run that DAG for that day with Airflow, as `make nightly` and `make train` do."""
+    python = str(environment.AIRFLOW / "bin" / "python")
+    _run([python, "-m", "musicbox_lib.run_dag", dag_id, "--run-date", str(day)])
+
+
+def _run(words: list[str]) -> None:
+    done = subprocess.run(words, cwd=PROJECT, check=False)
+    if done.returncode:
+        tried = " ".join(words[-4:])
+        raise MusicBoxError(f"the demo stops here: `{tried}` ended with {done.returncode}, for the reason above.")
+
+
+def free_lake() -> Path:
+    """The demo's lake, empty or from an earlier demo; raises Conflict where other data lies in it."""
+    if not lake.is_local(lake.root()):
+        raise UsageError(f"the demo fills a lake on this machine: unset MUSICBOX_LAKE (it is {lake.root()}).")
+    place = lake.local_path(lake.root())
+    if place.exists() and any(place.iterdir()) and not (place / MARK).exists():
+        raise Conflict(f"{place} holds data that the demo did not make: run `make demo MUSICBOX_LAKE=./demo_lake`.")
+    place.mkdir(parents=True, exist_ok=True)
+    (place / MARK).write_text(f"filled by make demo: {WORLD}\n")
+    return place
+
+
+def generate(source: Path) -> dict[dt.date, list[Path]]:
+    """Generate the world into `source` and its truth into MUSICBOX_TRUTH; returns each day's session logs."""
+    shutil.rmtree(source, ignore_errors=True)
+    options = [word for name, value in WORLD.items() for word in (f"--{name}", str(value))]
+    musicbox(
+        "generate", *options, "--from-date", str(FIRST_DAY), "--out", str(source), "--truth", str(settings().truth)
+    )
+    return {
+        day: sorted((source / "landing" / "session_logs" / f"dt={day}").glob("*.csv*"))
+        for day in (FIRST_DAY + dt.timedelta(days=n) for n in range(DAYS))
+    }
+
+
+def land(day: dt.date, logs: list[Path]) -> None:
+    """Land a day's delivery, as `musicbox land --log FILE --dt D` does."""
+    for log in logs:
+        say(f"  landed {land_log(log, day).relative_to(lake.local_path(lake.root()))}")
+
+
+def show(day: dt.date) -> None:
+    """What the last night gave: a user's list, the reports, and what only a generated world can tell, the truth."""
+    chapter("one listener: the last session, and three tracks for the morning")
+    musicbox("recommend", "--dt", str(day))
+    chapter("how many would be skipped, how varied the lists are")
+    musicbox("sql", f"SELECT * FROM skip_rate_trend WHERE dt = '{day}'")
+    musicbox("sql", f"SELECT * FROM diversity_trend WHERE dt = '{day}'")
+    chapter("held against the generated truth, which no job may open")
+    musicbox("evaluate", "--dt", str(day))
+    chapter("the night's page")
+    musicbox("report", "--dt", str(day))
+
+
+def run() -> None:
+    """Generate, land, train, two nights, show."""
+    place = free_lake()
+    source = PROJECT / "demo"
+    chapter("a world of {users} listeners and {tracks} tracks, {days} days, all generated".format(**WORLD))
+    deliveries = generate(source)
+    days = sorted(deliveries)
+    before, nights = days[:-NIGHTS], days[-NIGHTS:]
+    chapter(f"landing {len(before)} days, one delivery each")
+    for tracks in sorted((source / "landing" / "tracks").glob("*.csv*")):
+        say(f"  landed {land_tracks(tracks, FIRST_DAY).relative_to(place)}")
+    for day in before:
+        land(day, deliveries[day])
+    chapter("training")
+    run_dag("musicbox_training", before[-1])
+    for day in nights:
+        chapter(f"the night of {day}")
+        land(day, deliveries[day])
+        run_dag("musicbox_nightly", day)
+    show(nights[-1])
+    gone = int(time.time() - STARTED)
+    say(f"\nThe demo took {gone // 60} min {gone % 60} s. Next:")
+    say(f"  make nightly RUN_DATE={nights[-1]}    the same night again: the same rows")
+    say("""  make sql Q="SELECT * FROM latest_recommendations LIMIT 6\"""")
+    say("  make airflow    the scheduler and its UI")
+
+
+if __name__ == "__main__":
+    try:
+        run()
+    except MusicBoxError as refusal:
+        sys.stderr.write(f"musicbox: {refusal}\n")
+        sys.exit(refusal.exit_code)
