@@ -91,8 +91,7 @@ class Catalogue:
             found = np.minimum(np.searchsorted(self.track_ids, names), len(self) - 1)
             known[:-1] = np.where(self.track_ids[found] == names, found, -1)
         codes = coded.indices.fill_null(len(names)).to_numpy(zero_copy_only=False)
-        found: NDArray[np.int32] = known[codes]
-        return found
+        return np.asarray(known[codes])
 
 
 def _matrix(lists: pd.Series[Any]) -> NDArray[np.float32]:

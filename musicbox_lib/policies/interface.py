@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
@@ -23,6 +24,27 @@ SOURCES = ("actor", "item_knn", "popularity", "explore")
 
 UNLABELLED = -1
 """The grade of a play whose log carries no label, and the filler where there is no play."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What is known of n plays before they are made, beside the history: as in ContextBlock."""
+
+    context: NDArray[np.int8]
+    hour: NDArray[np.int8]
+    shuffle: NDArray[np.bool_]
+    premium: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Any], prefix: str = "") -> Moment:
+        """From Arrow columns `context_type`, `hour_of_day`, `is_shuffle`, `premium`, each with the prefix."""
+        context = columns[f"{prefix}context_type"].fill_null("")
+        return cls(
+            context=_numbers(pc.index_in(context, value_set=pa.array(CONTEXT_TYPES)), np.int8, -1),
+            hour=_numbers(columns[f"{prefix}hour_of_day"], np.int8, -1),
+            shuffle=_numbers(columns[f"{prefix}is_shuffle"], np.bool_, False),
+            premium=_numbers(columns[f"{prefix}premium"], np.bool_, False),
+        )
 
 
 @dataclass(frozen=True)
@@ -70,7 +92,6 @@ class ContextBlock:
         `gold.last_sessions` (`user_id` to `premium`); others are ignored. No Python per row."""
         columns = _columns(contexts)
         n = len(columns["user_id"])
-        context = columns["context_type"].fill_null("")
         tracks, lengths = _right_aligned(columns["track_ids"], n, catalogue.positions, np.int32)
         grades, _ = _right_aligned(columns["skip_grades"], n, _plain, np.int8)
         n_in_session = np.minimum(_numbers(columns["n_in_session"], np.int32, 0), np.minimum(lengths, HISTORY))
@@ -80,20 +101,15 @@ class ContextBlock:
             grades=grades,
             in_session=np.arange(HISTORY) >= HISTORY - n_in_session[:, None],
             n_in_session=n_in_session,
-            context=_numbers(pc.index_in(context, value_set=pa.array(CONTEXT_TYPES)), np.int8, -1),
-            hour=_numbers(columns["hour_of_day"], np.int8, -1),
-            shuffle=_numbers(columns["is_shuffle"], np.bool_, False),
-            premium=_numbers(columns["premium"], np.bool_, False),
             user_plays=_numbers(columns["user_plays"], np.int64, 0),
             user_skips=_numbers(columns["user_skips"], np.int64, 0),
             fold=_numbers(columns["fold"], np.int8, -1),
+            **vars(Moment.of(columns)),
         )
 
-    def after(self, tracks: NDArray[np.int32], grades: NDArray[np.int8], following: ContextBlock) -> ContextBlock:
+    def after(self, tracks: NDArray[np.int32], grades: NDArray[np.int8], moment: Moment) -> ContextBlock:
         """The contexts one play later in the same session: `tracks` and `grades` (n,) are what was played and how
-        it was answered; context, hour, shuffle and premium are taken from `following`, block of the next plays,
-        whose own histories are not read."""
-        labelled = grades != UNLABELLED
+        it was answered, `moment` what is known of the play that comes then."""
         n_in_session = np.minimum(self.n_in_session + 1, HISTORY).astype(np.int32)
         return ContextBlock(
             keys=self.keys,
@@ -101,13 +117,10 @@ class ContextBlock:
             grades=np.concatenate([self.grades[:, 1:], grades[:, None]], axis=1, dtype=np.int8),
             in_session=np.arange(HISTORY) >= HISTORY - n_in_session[:, None],
             n_in_session=n_in_session,
-            context=following.context,
-            hour=following.hour,
-            shuffle=following.shuffle,
-            premium=following.premium,
-            user_plays=self.user_plays + labelled,
+            user_plays=self.user_plays + (grades != UNLABELLED),
             user_skips=self.user_skips + (grades >= 2),
             fold=self.fold,
+            **vars(moment),
         )
 
 

@@ -1,0 +1,30 @@
+"""silver.listening_events up to a day -> gold.last_sessions of that day."""
+
+import argparse
+
+from musicbox_lib import job, lake
+from musicbox_lib.features import last_sessions as transform
+from musicbox_lib.lake import ReadPartition, WritePartition
+from musicbox_lib.settings import settings
+from musicbox_lib.spark import session
+
+
+def arg_parser() -> argparse.ArgumentParser:
+    """`--listening-events silver.listening_events/dt=..D --last-sessions gold.last_sessions/dt=D`"""
+    parser = argparse.ArgumentParser(prog="last_sessions", description=__doc__, epilog=arg_parser.__doc__)
+    lake.partition_argument(parser, "listening_events", ReadPartition)
+    lake.partition_argument(parser, "last_sessions", WritePartition)
+    return parser
+
+
+def main(listening_events: ReadPartition, last_sessions: WritePartition) -> None:
+    """Find where every active user stands."""
+    spark = session("last_sessions")
+    inputs = {listening_events.table.name: str(lake.version_of(listening_events.table.name))}
+    events = lake.read(spark, listening_events)
+    active = transform.last_sessions(events, last_sessions.run_date, settings().active_days)
+    lake.overwrite(active, last_sessions, inputs)
+
+
+if __name__ == "__main__":
+    job.run(arg_parser(), main)

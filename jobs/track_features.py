@@ -1,0 +1,44 @@
+"""silver.listening_events and bronze.tracks up to a day -> gold.track_features and gold.track_embeddings of it."""
+
+import argparse
+
+from musicbox_lib import job, lake
+from musicbox_lib.errors import DataRefused
+from musicbox_lib.features import track_embeddings as embeddings
+from musicbox_lib.features import track_features as features
+from musicbox_lib.lake import ReadPartition, WritePartition
+from musicbox_lib.spark import session
+
+
+def arg_parser() -> argparse.ArgumentParser:
+    """`--listening-events silver.listening_events/dt=..D --tracks bronze.tracks/dt=..D
+    --track-features gold.track_features/dt=D --track-embeddings gold.track_embeddings/dt=D`"""
+    parser = argparse.ArgumentParser(prog="track_features", description=__doc__, epilog=arg_parser.__doc__)
+    lake.partition_argument(parser, "listening_events", ReadPartition)
+    lake.partition_argument(parser, "tracks", ReadPartition)
+    lake.partition_argument(parser, "track_features", WritePartition)
+    lake.partition_argument(parser, "track_embeddings", WritePartition)
+    return parser
+
+
+def main(
+    listening_events: ReadPartition,
+    tracks: ReadPartition,
+    track_features: WritePartition,
+    track_embeddings: WritePartition,
+) -> None:
+    """Describe every track and place it among the others."""
+    spark = session("track_features")
+    inputs = {read.table.name: str(lake.version_of(read.table.name)) for read in (listening_events, tracks)}
+    events = lake.read(spark, listening_events)
+    # The track table is optional: a log alone makes features without audio.
+    described = features.track_features(events, lake.read_if_written(spark, tracks), track_features.run_date).persist()
+    if described.isEmpty():
+        raise DataRefused(f"{listening_events} holds no plays and {tracks} no tracks: land a delivery first.")
+    placed = embeddings.track_embeddings(events, described, track_embeddings.run_date)
+    lake.overwrite(described, track_features, inputs)
+    lake.overwrite(placed, track_embeddings, inputs)
+
+
+if __name__ == "__main__":
+    job.run(arg_parser(), main)

@@ -1,0 +1,41 @@
+"""silver.listening_events and one night's gold tables -> training.transitions of that day."""
+
+import argparse
+
+from musicbox_lib import job, lake
+from musicbox_lib.errors import DataRefused
+from musicbox_lib.lake import ReadPartition, WritePartition
+from musicbox_lib.spark import session
+from musicbox_lib.training import transitions as transform
+
+
+def arg_parser() -> argparse.ArgumentParser:
+    """`--listening-events silver.listening_events/dt=FROM..D --track-features gold.track_features/dt=D
+    --track-embeddings gold.track_embeddings/dt=D --transitions training.transitions/dt=D`"""
+    parser = argparse.ArgumentParser(prog="transitions", description=__doc__, epilog=arg_parser.__doc__)
+    lake.partition_argument(parser, "listening_events", ReadPartition)
+    lake.partition_argument(parser, "track_features", ReadPartition)
+    lake.partition_argument(parser, "track_embeddings", ReadPartition)
+    lake.partition_argument(parser, "transitions", WritePartition)
+    return parser
+
+
+def main(
+    listening_events: ReadPartition,
+    track_features: ReadPartition,
+    track_embeddings: ReadPartition,
+    transitions: WritePartition,
+) -> None:
+    """Turn the plays into what the learner reads."""
+    spark = session("transitions")
+    read = (listening_events, track_features, track_embeddings)
+    inputs = {partition.table.name: str(lake.version_of(partition.table.name)) for partition in read}
+    events, features, embeddings = (lake.read(spark, partition) for partition in read)
+    rows = transform.transitions(events, features, embeddings, transitions.run_date).persist()
+    if rows.isEmpty():
+        raise DataRefused(f"{listening_events} holds no labelled play: there is nothing to train on.")
+    lake.overwrite(rows, transitions, inputs)
+
+
+if __name__ == "__main__":
+    job.run(arg_parser(), main)
