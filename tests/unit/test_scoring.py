@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from catalogues import make_catalogue, make_contexts
+from small_night import DAY, context_rows, write, write_tracks
 
-from musicbox_lib import lake
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.lake import ReadPartition
 from musicbox_lib.policies.interface import SOURCES
@@ -26,31 +26,7 @@ from musicbox_lib.tables import table
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-DAY = dt.date(2026, 11, 5)
 REGISTRY = ReadPartition.parse("models.registry")
-
-
-def context_rows(histories: dict[str, list[tuple[int, int]]], in_session: int) -> list[dict[str, Any]]:
-    """Rows of gold.last_sessions: user -> (track number, grade) plays."""
-    return [
-        {
-            "dt": DAY,
-            "user_id": user,
-            "fold": 0,
-            "session_id": f"s-{user}",
-            "track_ids": [f"t{track:03d}" for track, _ in plays],
-            "skip_grades": [grade for _, grade in plays],
-            "n_in_session": min(in_session, len(plays)),
-            "user_plays": len(plays),
-            "user_skips": 0,
-            "context_type": "catalog",
-            "hour_of_day": 9,
-            "is_shuffle": False,
-            "premium": True,
-            "session_dt": DAY,
-        }
-        for user, plays in histories.items()
-    ]
 
 
 def contexts_of(spark: SparkSession, rows: list[dict[str, Any]]) -> DataFrame:
@@ -157,32 +133,9 @@ def test_reasons_point_to_the_most_similar_liked_play() -> None:
     assert because[2].tolist() == [-1, -1, -1]
 
 
-def write(name: str, rows: list[dict[str, Any]]) -> None:
-    """Put rows into a table of the test's lake, without a JVM."""
-    import deltalake
-
-    found = table(name)
-    lake._create(found)
-    schema = pa.schema(deltalake.DeltaTable(lake.path_of(name)).schema().to_arrow())
-    deltalake.write_deltalake(lake.path_of(name), pa.Table.from_pylist(rows, schema=schema), mode="append")
-
-
-def write_night(neighbours: bool) -> None:
-    tracks = [f"t{at:03d}" for at in range(5)]
-    write(
-        "gold.track_features",
-        [{"dt": DAY, "track_id": t, "plays": 3, "play_share": 0.2, "quality_by_fold": [0.0] * 10} for t in tracks],
-    )
-    near = {"neighbours": ["t001"], "similarities": [0.5]} if neighbours else {}
-    write(
-        "gold.track_embeddings",
-        [{"dt": DAY, "track_id": t, "embedding": [1.0, 0.0], "source": "sessions", **near} for t in tracks],
-    )
-
-
 @pytest.mark.parametrize(("neighbours", "name"), [(True, "item_knn"), (False, "popularity")])
 def test_without_a_champion_a_baseline_serves(lake_root: Path, neighbours: bool, name: str) -> None:
-    write_night(neighbours)
+    write_tracks(5, neighbours)
     serving = serving_of(
         REGISTRY,
         ReadPartition.parse(f"gold.track_features/dt={DAY}"),

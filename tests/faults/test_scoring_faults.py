@@ -1,0 +1,117 @@
+"""Scoring refuses what it cannot answer for, in one sentence, and publishes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import pytest
+from small_night import DAY, context_rows, job_words, read, write, write_tracks
+
+from musicbox_lib import job
+from musicbox_lib.ddpg.config import Config
+from musicbox_lib.ddpg.model_folder import ACTOR, CATALOGUE, CRITICS, MANIFEST, Manifest, Serving
+from musicbox_lib.settings import PROJECT
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def the_job() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("top3_job", PROJECT / "jobs" / "top3_recommendations.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> tuple[int, str]:
+    """Exit code and last sentence of the job."""
+    module = the_job()
+    monkeypatch.setattr(sys, "argv", ["top3_recommendations", *job_words()])
+    with pytest.raises(SystemExit) as ended:
+        job.run(module.arg_parser(), module.main)
+    return int(str(ended.value.code)), caplog.records[-1].getMessage()
+
+
+def a_model(root: Path) -> dict[str, str]:
+    """A registered, promoted model whose files are stand-ins with a right sha256; gives name -> sha256."""
+    folder = root / "models" / "m1"
+    folder.mkdir(parents=True)
+    files = {}
+    for name in (ACTOR, *CRITICS, CATALOGUE):
+        (folder / name).write_text(name)
+        files[name] = hashlib.sha256(name.encode()).hexdigest()
+    manifest = Manifest("m1", str(DAY), 1, 10, 2, 1.0, Config(), Serving(), {}, {}, [], "test", files)
+    (folder / MANIFEST).write_text(manifest.as_json())
+    row = {"model_id": "m1", "dt": DAY, "status": "champion", "promoted": True, "files": files}
+    write("models.registry", [row])
+    return files
+
+
+def test_a_champion_whose_folder_is_gone(
+    spark: SparkSession, lake_root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_tracks(8, neighbours=True)
+    a_model(lake_root)
+    (lake_root / "models" / "m1").rename(lake_root / "models" / "elsewhere")
+    code, sentence = run(monkeypatch, caplog)
+    assert code == 3
+    assert f"models.registry has m1 as the champion of {DAY}, but there is no model in" in sentence
+    assert read("scores.top3_recommendations") == []
+
+
+def test_a_champion_with_an_altered_file(
+    spark: SparkSession, lake_root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_tracks(8, neighbours=True)
+    a_model(lake_root)
+    (lake_root / "models" / "m1" / ACTOR).write_text("other weights")
+    code, sentence = run(monkeypatch, caplog)
+    assert code == 3
+    assert "is not the file that was trained (its sha256 differs)" in sentence
+    assert read("scores.top3_recommendations") == []
+
+
+def test_features_of_another_day_are_refused(
+    lake_root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    code, sentence = run(monkeypatch, caplog)
+    assert code == 3
+    assert f"gold.track_features/dt={DAY} has not been written: run the job track_features" in sentence
+
+
+def test_a_catalogue_of_four_tracks_is_refused(
+    spark: SparkSession, lake_root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_tracks(4, neighbours=False)
+    write("gold.last_sessions", context_rows({"a": [(0, 0), (1, 0)], "b": [(2, 0)]}, in_session=2))
+    code, sentence = run(monkeypatch, caplog)
+    assert code == 3
+    assert "1 of 2 users have fewer than three unheard tracks to draw from (the catalogue has 4 tracks" in sentence
+    assert read("scores.top3_recommendations") == []
+
+
+def test_without_a_champion_the_night_is_answered_by_item_knn(
+    spark: SparkSession, lake_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tracks(12, neighbours=True)
+    write("gold.last_sessions", context_rows({"a": [(0, 0), (1, 3)], "b": [(2, 0)], "new": []}, in_session=2))
+    module = the_job()
+    words = vars(module.arg_parser().parse_args(job_words()))
+    module.main(**words)
+    first = sorted(read("scores.top3_recommendations"), key=lambda row: (row["user_id"], row["rank"]))
+    assert [(row["user_id"], row["rank"]) for row in first] == [
+        (user, rank) for user in ("a", "b", "new") for rank in (1, 2, 3)
+    ]
+    assert {row["model_id"] for row in first} == {"item_knn"}
+    assert [row["source"] for row in first] == ["item_knn"] * 6 + ["popularity"] * 3
+    assert [row["because_track_id"] for row in first] == ["t000"] * 3 + ["t002"] * 3 + [None] * 3
+    assert {row["reason_code"] for row in first[:6]} == {"item_knn_of_liked"}
+    module.main(**words)
+    assert sorted(read("scores.top3_recommendations"), key=lambda row: (row["user_id"], row["rank"])) == first
