@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from musicbox_lib import lake
 from musicbox_lib.errors import DataRefused
@@ -118,7 +119,10 @@ def _rows(name: str, run_date: dt.date, columns: list[str]) -> pa.Table:
 
 def _of_day(snapshot: Any, run_date: dt.date, columns: list[str]) -> pa.Table:
     # A plain reader: the JVM's start costs ten times this whole evaluation.
-    return snapshot.to_pyarrow_table(partitions=[("dt", "=", run_date.isoformat())], columns=columns)
+    day = pc.field("dt") == pa.scalar(run_date, pa.date32())
+    return snapshot.to_pyarrow_dataset(file_pruning_predicate=f"dt = '{run_date}'").to_table(
+        columns=columns, filter=day
+    )
 
 
 def _strings(rows: pa.Table, name: str) -> npt.NDArray[np.str_]:

@@ -213,7 +213,7 @@ class Truth:
             flat = [self._position_of[track] for track in track_ids.ravel()]
         except KeyError as unknown:
             raise DataRefused(
-                f"track {unknown} is not of the world in {self._folder}: "
+                f"track {unknown.args[0]} is not of the world in {self._folder}: "
                 "evaluate a lake that was generated with this truth."
             ) from None
         return np.array(flat, np.int64).reshape(track_ids.shape)
