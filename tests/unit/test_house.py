@@ -1,0 +1,91 @@
+"""One noun, five places: schema, transform, job, task and table name each other."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from musicbox_lib.lake import ReadPartition, WritePartition
+from musicbox_lib.settings import PROJECT
+from musicbox_lib.tables import tables
+
+JOBS = sorted(path.stem for path in (PROJECT / "jobs").glob("*.py") if path.stem != "__init__")
+# The ledger is written by every write; the trainer gives a model folder, which the job registry enters.
+WRITTEN_BY_THE_LAKE = {"ops.run_ledger"}
+
+
+def job(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"job_{name}", PROJECT / "jobs" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def arguments(name: str, kind: type) -> set[str]:
+    """The nouns that a job reads or writes."""
+    return {action.dest for action in job(name).arg_parser()._actions if action.type == kind.parse}  # type: ignore[attr-defined]
+
+
+def test_every_table_is_written_by_exactly_one_job() -> None:
+    writers: dict[str, list[str]] = {}
+    for name in JOBS:
+        for noun in arguments(name, WritePartition):
+            writers.setdefault(noun, []).append(name)
+    expected = {table.noun for table in tables().values() if table.format == "delta"}
+    expected -= {name.split(".")[1] for name in WRITTEN_BY_THE_LAKE}
+    assert {noun: len(found) for noun, found in writers.items()} == dict.fromkeys(expected, 1)
+
+
+def test_every_partition_argument_is_a_noun_of_the_contract() -> None:
+    nouns = {table.noun for table in tables().values()}
+    for name in JOBS:
+        assert arguments(name, ReadPartition) | arguments(name, WritePartition) <= nouns, name
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_a_job_is_named_after_what_it_writes_and_fits_one_screen(name: str) -> None:
+    assert name in arguments(name, WritePartition) or name == "trainer"
+    assert len((PROJECT / "jobs" / f"{name}.py").read_text().splitlines()) <= 70
+
+
+def test_every_job_is_a_task_of_a_dag() -> None:
+    bodies = "".join(path.read_text() for path in (PROJECT / "dags").glob("*.py"))
+    assert [name for name in JOBS if f"job.{name}(" not in bodies] == []
+
+
+def modules() -> list[Path]:
+    return sorted((PROJECT / "musicbox_lib").rglob("*.py"))
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    empty = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
+    assert [path for path in modules() if path.stem in empty] == []
+
+
+def test_only_the_reader_imports_petastorm_and_only_the_lake_writes() -> None:
+    importers, writers = [], []
+    for path in modules():
+        tree = ast.parse(path.read_text())
+        names = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        names |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        if any(name.split(".")[0] == "petastorm" for name in names):
+            importers.append(path.name)
+        attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        if "replaceWhere" in path.read_text() or attributes & {"write_deltalake", "saveAsTable"}:
+            writers.append(path.name)
+    assert importers == ["reader.py"]
+    assert [name for name in writers if name != "class_archive.py"] == ["lake.py"]
+
+
+def test_only_the_evaluation_and_the_generator_open_the_truth() -> None:
+    openers = {
+        path.relative_to(PROJECT / "musicbox_lib").parts[0]
+        for path in modules()
+        if "Truth.open" in path.read_text() or "import Truth" in path.read_text()
+    }
+    assert openers <= {"evaluation", "synthetic", "cli.py"}
