@@ -64,8 +64,8 @@ def train_model(
     models.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=".making-", dir=models))
     try:
-        frames = (reader.read_frame(snapshots[p.table.name]) for p in (track_features, track_embeddings))
-        write_catalogue(*frames, made / CATALOGUE)
+        features, embeddings = (reader.read_frame(snapshots[p.table.name]) for p in (track_features, track_embeddings))
+        write_catalogue(features, embeddings, made / CATALOGUE)
         catalogue = read_catalogue(made / CATALOGUE)
         scale = quality_scale(catalogue.quality, catalogue.plays, config)
         rows = reader.read_rows(of_transitions, COLUMNS, ("session_id", "session_position"), seed)

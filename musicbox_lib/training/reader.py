@@ -7,6 +7,7 @@ an epoch that does not give exactly the snapshot's rows is an error.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import warnings
 from collections.abc import Iterator
@@ -106,7 +107,7 @@ def read_frame(snapshot: Snapshot) -> pd.DataFrame:
         system, path = fs.FileSystem.from_uri(url)
         with system.open_input_file(path) as file:
             frames.append(parquet.ParquetFile(file).read().to_pandas())
-    frame = pd.concat(frames, ignore_index=True)
+    frame: pd.DataFrame = pd.concat(frames, ignore_index=True)
     if len(frame) != snapshot.rows:
         raise DataRefused(f"{snapshot.partition}: read {len(frame)} rows where its log counts {snapshot.rows}.")
     return frame
@@ -187,15 +188,14 @@ def streamed_batches(
     counted; rows are shuffled among SHUFFLE_ROWS."""
     import tensorflow as tf
 
-    def epochs() -> Iterator[tuple[npt.NDArray[np.float32], ...]]:
-        epoch = 0
-        while True:
-            for group in row_groups(snapshot, (*LEARNER_COLUMNS, "fold"), seed + epoch):
-                kept = group["fold"] < folds
-                yield tuple(group[name][kept].astype(np.float32) for name in LEARNER_COLUMNS)
-            epoch += 1
+    epochs = itertools.count()
+
+    def epoch() -> Iterator[tuple[npt.NDArray[np.float32], ...]]:
+        for group in row_groups(snapshot, (*LEARNER_COLUMNS, "fold"), seed + next(epochs)):
+            kept = group["fold"] < folds
+            yield tuple(group[name][kept].astype(np.float32) for name in LEARNER_COLUMNS)
 
     widths = {"o_tm1": (state_size,), "a_tm1": (action_size,), "r_t": (), "d_t": (), "o_t": (state_size,)}
     signature = tuple(tf.TensorSpec((None, *widths[name]), tf.float32) for name in LEARNER_COLUMNS)
-    rows = tf.data.Dataset.from_generator(epochs, output_signature=signature).unbatch()
-    return rows.shuffle(SHUFFLE_ROWS, seed=seed).batch(batch_size, drop_remainder=True).prefetch(2)
+    rows = tf.data.Dataset.from_generator(epoch, output_signature=signature).unbatch()
+    return rows.shuffle(SHUFFLE_ROWS, seed=seed).repeat().batch(batch_size, drop_remainder=True).prefetch(2)

@@ -1,0 +1,87 @@
+"""The registry's edge: a model folder in, `models.registry` out. A JVM is started only where something is to do."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from musicbox_lib import lake
+from musicbox_lib.ddpg.model_folder import MANIFEST, read_manifest
+from musicbox_lib.errors import DataRefused, UsageError
+from musicbox_lib.settings import settings
+from musicbox_lib.training import registry as decisions
+from musicbox_lib.training.registry import Comparison, Entry
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+log = logging.getLogger("musicbox.registry")
+
+HELD_OUT_FOLD = 9
+"""The users whose plays decide; nothing is fitted or chosen on them (docs/interfaces.md)."""
+
+
+def register(
+    run_date: dt.date, listening_events: lake.ReadPartition, registry: lake.WritePartition, model: str | None
+) -> None:
+    """Hold the day's model against the champion of that day and enter it; a model that is entered already changes
+    nothing. Raises DataRefused for a model that is missing or not whole, UsageError for one of another day."""
+    folder = _folder(run_date, model)
+    new = Entry.of_manifest(read_manifest(folder))
+    if new.dt != run_date:
+        raise UsageError(f"{new.model_id} was trained for {new.dt}: give --run-date {new.dt}, or another --model.")
+    entries = registered()
+    if decisions.is_registered(entries, new):
+        log.info("%s is registered already: nothing changes.", new.model_id)
+        return
+    from musicbox_lib.spark import session
+
+    champion = decisions.champion_of(entries, run_date)
+    spark = session("registry")
+    comparison = None if champion is None else _compare(spark, listening_events, new, champion)
+    promoted, reason = decisions.verdict(comparison, champion)
+    log.info("%s %s", new.model_id, reason)
+    rows = [entry.row() for entry in decisions.with_model(entries, new, promoted, reason)]
+    inputs = {"model": new.model_id, listening_events.table.name: str(lake.version_of(listening_events.table.name))}
+    lake.overwrite(spark.createDataFrame(rows, registry.table.ddl), registry, inputs)
+
+
+def registered() -> list[Entry]:
+    """The registry's entries, read without a JVM; none where nothing was registered yet."""
+    found = lake.snapshot("models.registry")
+    return [] if found is None else [Entry.of_row(row) for row in found.to_pyarrow_table().to_pylist()]
+
+
+def models_folder() -> Path:
+    """Where models live. Raises DataRefused for a lake that is not on a local file system."""
+    if not lake.is_local(lake.root()):
+        raise DataRefused(f"models in {lake.root()} cannot be read: keep MUSICBOX_LAKE on a file system for now.")
+    return lake.local_path(lake.root()) / "models"
+
+
+def _folder(run_date: dt.date, model: str | None) -> Path:
+    if model is not None:
+        return models_folder() / model
+    manifests = models_folder().glob(f"ddpgw-{run_date}-*/{MANIFEST}")
+    newest = max(manifests, key=lambda path: (path.stat().st_mtime_ns, path), default=None)
+    if newest is None:
+        raise DataRefused(f"no model was trained for {run_date}: run the job trainer (make train RUN_DATE={run_date}).")
+    return newest.parent
+
+
+def _compare(spark: SparkSession, listening_events: lake.ReadPartition, new: Entry, champion: Entry) -> Comparison:
+    from pyspark.sql import functions as F
+
+    from musicbox_lib.scoring.serving import Champion
+    from musicbox_lib.sessions.contexts import as_contexts, user_fold
+    from musicbox_lib.training.comparison import MOST_PLAYS, compare
+
+    sides = []
+    for entry in (new, champion):
+        folder = models_folder() / entry.model_id
+        read_manifest(folder, entry.files)
+        sides.append(Champion(entry.model_id, entry.dt, str(folder), tuple(sorted(entry.files.items()))))
+    events = lake.read(spark, listening_events).where(user_fold(F.col("user_id")) == HELD_OUT_FOLD)
+    return compare(as_contexts(events).limit(MOST_PLAYS), sides[0], sides[1], settings().seed)
