@@ -32,7 +32,10 @@ def main(run_date: dt.date, session_events: WritePartition, tracks: WritePartiti
     new_tracks = ingest.unknown_to_ledger(listing.track_deliveries(spark, run_date), tracks.table.name)
     read = [
         (partition, deliveries, read_rows(spark, deliveries, table(landed), delivered_columns(partition.table)))
-        for partition, deliveries, landed in ((tracks, new_tracks, "landing.tracks"), (session_events, logs, "landing.session_logs"))
+        for partition, deliveries, landed in (
+            (tracks, new_tracks, "landing.tracks"),
+            (session_events, logs, "landing.session_logs"),
+        )
         if deliveries
     ]
     # Every file has been read once to its end by now: a refused one leaves both tables as they were.

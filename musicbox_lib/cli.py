@@ -105,6 +105,23 @@ def evaluate(
 
 
 @app.command()
+def land(
+    dt: Annotated[str, typer.Option("--dt", help="The day of delivery, as YYYY-MM-DD.")],
+    log: Annotated[Path | None, typer.Option(help="A session log: CSV, plain or gzip.")] = None,
+    tracks: Annotated[Path | None, typer.Option(help="A track table, known from then on: CSV, plain or gzip.")] = None,
+) -> None:
+    """Put a delivered file into landing, whole or not at all; refuses what a night could not read.
+
+    Example: `musicbox land --log log_0_20180715_000000000000.csv.gz --dt 2018-07-15 --tracks tracks.csv.gz`
+    """
+    from musicbox_lib.lake import parse_date
+    from musicbox_lib.landing.land import land as put
+
+    for target in put(parse_date(dt), log, tracks):
+        typer.echo(target)
+
+
+@app.command()
 def doctor() -> None:
     """Look at this machine: Python, Java, environments, jars, disk, memory, lake, Airflow; exit code 1 if one is wrong.
 

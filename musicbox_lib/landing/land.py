@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import gzip
 import os
@@ -24,19 +23,28 @@ CHUNK = 1 << 20
 LONGEST_HEADER = 1 << 20
 
 
-def land_log(file: Path, day: dt.date) -> Path:
-    """Land a session log as delivered on `day`; returns where it stands. The same file again changes nothing, another
-    file of that name replaces it (a delivery corrected), other names stand beside it."""
+def land(day: dt.date, log: Path | None, tracks: Path | None) -> list[Path]:
+    """Land a session log, a track table, or both as delivered on `day`; returns where they stand.
+
+    Both are read to their end before either is put down. The same file again changes nothing, another file of that
+    name replaces it (a delivery corrected), other names stand beside it.
+    """
     today = dt.datetime.now(dt.UTC).date()
     if day > today:
-        raise UsageError(f"{day} is in the future (today is {today} UTC): land the file under the day it was delivered.")
-    return _land(file, table("landing.session_logs"), f"{places.landing(places.LOGS)}/dt={day}", _stored_stem(file))
-
-
-def land_tracks(file: Path, day: dt.date) -> Path:
-    """Land a track table as known from `day` on; returns where it stands. Refuses as `land_log` does."""
-    stem = re.sub(r"\.dt=[^.]*$", "", _stored_stem(file))
-    return _land(file, table("landing.tracks"), places.landing(places.TRACKS), f"{stem}.dt={day}")
+        raise UsageError(f"{day} is in the future (today is {today} UTC): land the file under its own day.")
+    targets = []
+    if log is not None:
+        folder = f"{places.landing(places.LOGS)}/dt={day}"
+        targets.append((log, _target(log, table("landing.session_logs"), folder, _stored_stem(log))))
+    if tracks is not None:
+        stem = re.sub(r"\.dt=[^.]*$", "", _stored_stem(tracks))
+        folder = places.landing(places.TRACKS)
+        targets.append((tracks, _target(tracks, table("landing.tracks"), folder, f"{stem}.dt={day}")))
+    if not targets:
+        raise UsageError("nothing to land: give --log FILE, --tracks FILE or both.")
+    for file, target in targets:
+        _put(file, target)
+    return [target for _, target in targets]
 
 
 def _stored_stem(file: Path) -> str:
@@ -45,32 +53,36 @@ def _stored_stem(file: Path) -> str:
     return re.sub(r"[^A-Za-z0-9._=-]", "_", stem).lstrip("._") or "delivery"
 
 
-def _land(file: Path, found: Table, folder: str, stem: str) -> Path:
+def _target(file: Path, found: Table, folder: str, stem: str) -> Path:
+    """Where a file will stand, once it has been read to its end and found good."""
     if not lake.is_local(folder):
-        raise UsageError(f"{folder} is not on this machine: check the file with a local lake, then copy it there yourself.")
+        raise UsageError(f"{folder} is not on this machine: land the file in a local lake, then copy it there.")
     if not file.is_file():
         raise DataRefused(f"there is no file {file}: give the path of a CSV, plain or gzip.")
     packed = _is_gzip(file)
     _check(file, packed, found)
-    place = lake.local_path(folder)
-    target = place / f"{stem}.csv{'.gz' if packed else ''}"
+    return lake.local_path(folder) / f"{stem}.csv{'.gz' if packed else ''}"
+
+
+def _put(file: Path, target: Path) -> None:
     if target.exists() and _same(file, target):
-        return target
-    place.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".landing-", dir=place)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=".landing-", dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as written, file.open("rb") as delivered:
             shutil.copyfileobj(delivered, written, CHUNK)
             written.flush()
             os.fsync(written.fileno())
+        # mkstemp makes it readable by its owner alone; the night may run as somebody else.
         Path(name).chmod(0o644)
         Path(name).replace(target)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    with contextlib.suppress(FileNotFoundError):
-        target.with_name(f"{stem}.csv{'' if packed else '.gz'}").unlink()
-    return target
+    # The same delivery, packed the other way, would be read a second time.
+    plain = target.name.removesuffix(".gz")
+    target.with_name(plain if plain != target.name else f"{plain}.gz").unlink(missing_ok=True)
 
 
 def _is_gzip(file: Path) -> bool:

@@ -37,11 +37,9 @@ def delivered_columns(bronze: Table) -> tuple[str, ...]:
     return names[names.index("raw_line") + 1 : names.index("is_parsed")]
 
 
-def read_rows(
-    spark: SparkSession, deliveries: Sequence[Delivery], landed: Table, names: Sequence[str]
-) -> DataFrame:
-    """The deliveries' lines as rows: `dt`, `file`, `line` (the header is
-    line 1), `raw_line`, the landed columns under `names` in their types (null where a value does not fit) and `is_parsed`.
+def read_rows(spark: SparkSession, deliveries: Sequence[Delivery], landed: Table, names: Sequence[str]) -> DataFrame:
+    """The deliveries' lines as rows: `dt`, `file`, `line` (the header is line 1), `raw_line`, the landed columns under
+    `names` in their types (null where a value does not fit) and `is_parsed`.
 
     A blank line is no row. Raises DataRefused for a file that cannot be read to its end, whose header is not the
     contract's, or which holds no rows.
@@ -85,6 +83,7 @@ def _is_filled() -> Column:
 
 def _blocks(lines: DataFrame, deliveries: Sequence[Delivery]) -> list[_Block]:
     """One row per file, or per 128 MB of a big plain one, in the order of the files' lines."""
+    from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
     from pyspark.errors import PySparkException
     from pyspark.sql import functions as F
 
@@ -95,15 +94,10 @@ def _blocks(lines: DataFrame, deliveries: Sequence[Delivery]) -> list[_Block]:
         F.min_by("raw_line", "id").alias("first_line"),
     )
     try:
-        return sorted((_Block(*row) for row in found.collect()), key=lambda block: (block.file_path, block.file_block_start))
-    except (PySparkException, _java_error()) as failure:
+        read = [_Block(*row) for row in found.collect()]
+    except (PySparkException, Py4JJavaError) as failure:
         raise DataRefused(_unreadable(str(failure), deliveries)) from None
-
-
-def _java_error() -> type[Exception]:
-    from py4j.protocol import Py4JJavaError
-
-    return Py4JJavaError  # type: ignore[no-any-return]
+    return sorted(read, key=lambda block: (block.file_path, block.file_block_start))
 
 
 def _plain(uri: str) -> str:
@@ -119,9 +113,7 @@ def _unreadable(failure: str, deliveries: Sequence[Delivery]) -> str:
     return f"landing/{what} cannot be read to its end{why}: it is cut short or corrupt; land the file anew."
 
 
-def _headers(
-    blocks: Sequence[_Block], deliveries: Sequence[Delivery], landed: Table
-) -> dict[str, tuple[str, ...]]:
+def _headers(blocks: Sequence[_Block], deliveries: Sequence[Delivery], landed: Table) -> dict[str, tuple[str, ...]]:
     """Each file's header by its plain path."""
     filled: dict[str, int] = {}
     first: dict[str, str] = {}

@@ -58,8 +58,8 @@ def log_deliveries(spark: SparkSession, until: dt.date) -> list[Delivery]:
 def track_deliveries(spark: SparkSession, until: dt.date) -> list[Delivery]:
     """The track tables known at a day, by name."""
     statuses = [status for status in _listed(spark, places.landing(places.TRACKS)) if not _hidden(status)]
-    found = [_delivery(status, places.day_of_tracks(str(status.getPath().getName())), places.TRACKS) for status in statuses]
-    return [delivery for delivery in found if delivery.day <= until]
+    days = [places.day_of_tracks(str(status.getPath().getName())) for status in statuses]
+    return [_delivery(status, day, places.TRACKS) for status, day in zip(statuses, days, strict=True) if day <= until]
 
 
 def user_files(spark: SparkSession) -> list[Delivery]:

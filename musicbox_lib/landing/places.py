@@ -36,7 +36,7 @@ def landing(kind: str) -> str:
 
 
 def day_of_folder(name: str) -> dt.date | None:
-    """The day that a folder `dt=2026-11-05` stands for; None for any other folder. A `dt=` that is no day is refused."""
+    """The day that a folder `dt=2026-11-05` stands for; None for another folder. A `dt=` that is no day is refused."""
     return _day(name.removeprefix("dt="), f"landing/{LOGS}/{name}") if name.startswith("dt=") else None
 
 
@@ -59,4 +59,6 @@ def _day(word: str, where: str) -> dt.date:
 def day_of_path(path: str) -> dt.date:
     """The day that a path below landing belongs to, as the run ledger records it."""
     kind, _, rest = path.partition("/")
-    return day_of_tracks(rest) if kind == TRACKS else _day(rest.partition("/")[0].removeprefix("dt="), f"landing/{path}")
+    if kind == TRACKS:
+        return day_of_tracks(rest)
+    return _day(rest.partition("/")[0].removeprefix("dt="), f"landing/{path}")

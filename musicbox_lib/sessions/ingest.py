@@ -22,7 +22,8 @@ def unknown_to_ledger(deliveries: Sequence[Delivery], name: str) -> list[Deliver
     read: a file added to, changed in or withdrawn from an old day makes that day be ingested again."""
     writes = ledger.last_writes(name)
     found: list[Delivery] = []
-    for day, group in groupby(sorted(deliveries, key=lambda delivery: (delivery.day, delivery.path)), lambda item: item.day):
+    ordered = sorted(deliveries, key=lambda delivery: (delivery.day, delivery.path))
+    for day, group in groupby(ordered, lambda delivery: delivery.day):
         files = list(group)
         known = writes[day].inputs if day in writes else {}
         if fingerprints(files) != {path: mark for path, mark in known.items() if places.day_of_path(path) == day}:

@@ -60,7 +60,7 @@ def hold_against(findings: Mapping[str, Finding], results: Sequence[Result], tab
         theirs = findings[rule.rule]
         if rule.type in TABLE_TYPES:
             if len(ours) == 1 and ours[0].success != theirs.success:
-                raise MusicBoxError(f"rule {rule.rule}: the split says {ours[0].success}, Great Expectations the opposite.")
+                raise MusicBoxError(f"rule {rule.rule}: the split and Great Expectations disagree.")
         elif theirs.unexpected != sum(result.unexpected for result in ours):
             total = sum(result.unexpected for result in ours)
             raise MusicBoxError(
@@ -71,5 +71,8 @@ def hold_against(findings: Mapping[str, Finding], results: Sequence[Result], tab
 
 def stopping(results: Sequence[Result]) -> str:
     """What stops the night, in one sentence; empty where nothing does."""
-    stops = [f"{result.rule} on {result.dt} ({result.unexpected} of {result.evaluated} rows)" for result in results if result.decision == "stop"]
-    return "; ".join(stops)
+    return "; ".join(
+        f"{result.rule} on {result.dt} ({result.unexpected} of {result.evaluated} rows)"
+        for result in results
+        if result.decision == "stop"
+    )

@@ -41,9 +41,7 @@ def as_listening_events(flagged: DataFrame) -> DataFrame:
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
-    grade = (
-        F.when(F.col("skip_1"), 3).when(F.col("skip_2"), 2).when(F.col("skip_3"), 1).when(F.col("not_skipped"), 0)
-    )
+    grade = F.when(F.col("skip_1"), 3).when(F.col("skip_2"), 2).when(F.col("skip_3"), 1).when(F.col("not_skipped"), 0)
     session = Window.partitionBy("dt", "session_key")
     return flagged.where(F.col("is_rejected") == 0).withColumns(
         {

@@ -49,8 +49,7 @@ def history_of(silver: WritePartition) -> ReadPartition:
 
 
 def counts_by_day(flagged: DataFrame, days: Sequence[dt.date]) -> dict[dt.date, dict[str, int]]:
-    """Per day, the rows that break each rule and how the day splits, in one pass (a few rows per rule and day).
-    """
+    """Per day, the rows that break each rule and how the day splits, in one pass (a few rows per rule and day)."""
     counts: dict[dt.date, dict[str, int]] = {day: {} for day in days}
     for day, name, rows in count_broken(flagged).collect():
         counts[day][name] = rows
@@ -66,12 +65,14 @@ def hold_against_bronze(counts: dict[dt.date, dict[str, int]], bronze: ReadParti
 
     files = pa.table(found.get_add_actions(flatten=True))
     delivered: dict[dt.date, int] = {}
-    for day, rows in zip(files.column("partition.dt").to_pylist(), files.column("num_records").to_pylist(), strict=True):
+    held = zip(files.column("partition.dt").to_pylist(), files.column("num_records").to_pylist(), strict=True)
+    for day, rows in held:
         delivered[day] = delivered.get(day, 0) + rows
     for day, count in counts.items():
         out = count.get(ACCEPTED, 0) + count.get(REJECTED, 0)
         if out != delivered.get(day, 0):
-            raise MusicBoxError(f"{day}: {delivered.get(day, 0)} rows in {bronze.table.name} but {out} after the split.")
+            rows = delivered.get(day, 0)
+            raise MusicBoxError(f"{day}: {rows} rows in {bronze.table.name} but {out} after the split.")
 
 
 def as_frame(spark: SparkSession, results: Sequence[Result]) -> DataFrame:

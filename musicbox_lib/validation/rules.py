@@ -60,7 +60,7 @@ def broken_by(rule: Expectation) -> Column:
 
     known = _broken_by_type()
     if rule.type not in known:
-        raise MusicBoxError(f"rule {rule.rule}: {rule.type} cannot tell rows apart; the types that can: {', '.join(known)}.")
+        raise MusicBoxError(f"rule {rule.rule}: {rule.type} cannot tell rows apart; these can: {', '.join(known)}.")
     return F.coalesce(known[rule.type](F.col(rule.kwargs["column"]), rule.kwargs), F.lit(False))
 
 

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 LABELS = ("skip_1", "skip_2", "skip_3", "not_skipped")
 FLAGS = ("context_switch", "no_pause_before_play", "short_pause_before_play", "long_pause_before_play")
 REQUIRED = (
-    ("session_id", "session_position", "session_length", "track_id", *FLAGS)
-    + ("n_seekfwd", "n_seekback", "is_shuffle", "hour_of_day", "date", "premium")
-    + ("context_type", "reason_start", "reason_end")
+    *("session_id", "session_position", "session_length", "track_id", *FLAGS),
+    *("n_seekfwd", "n_seekback", "is_shuffle", "hour_of_day", "date", "premium"),
+    *("context_type", "reason_start", "reason_end"),
 )
 
 

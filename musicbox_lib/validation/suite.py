@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Finding:
-    """What Great Expectations says about a rule: whether it held, and how many rows break it (0 for a rule on a day)."""
+    """What Great Expectations says about a rule: whether it held, and how many rows break it."""
 
     success: bool
     unexpected: int
@@ -31,11 +31,11 @@ def as_expectation(rule: Expectation) -> gx.expectations.Expectation:
     found = getattr(gx.expectations, name, None)
     if found is None:
         raise MusicBoxError(f"rule {rule.rule}: Great Expectations has no {rule.type}: mend the YAML.")
-    return found(**rule.kwargs, meta={"rule": rule.rule})  # type: ignore[no-any-return]
+    return found(**rule.kwargs, meta={"rule": rule.rule})
 
 
 def find(rows: DataFrame, table: Table) -> dict[str, Finding]:
-    """Let Great Expectations judge the rows by every rule of the table; persist them first, it reads them several times.
+    """Let Great Expectations judge the rows by every rule of the table; persist them, it reads them several times.
 
     A rule that cannot be evaluated raises MusicBoxError: that is a broken rule, not bad data.
     """
@@ -63,7 +63,9 @@ def _batch(rows: DataFrame) -> Any:
     return definition.get_batch({"dataframe": rows})
 
 
-def _validate(batch: Any, rules: tuple[Expectation, ...] | list[Expectation], result_format: dict[str, Any]) -> dict[str, Finding]:
+def _validate(
+    batch: Any, rules: tuple[Expectation, ...] | list[Expectation], result_format: dict[str, Any]
+) -> dict[str, Finding]:
     import great_expectations as gx
 
     suite = gx.ExpectationSuite(name="rules", expectations=[as_expectation(rule) for rule in rules])
@@ -72,7 +74,7 @@ def _validate(batch: Any, rules: tuple[Expectation, ...] | list[Expectation], re
         rule = result.expectation_config.meta["rule"]
         raised = result.exception_info.get("raised_exception")
         if raised is not False:
-            raise MusicBoxError(f"rule {rule} cannot be evaluated: {result.exception_info}: mend the rule or its column.")
+            raise MusicBoxError(f"rule {rule} cannot be evaluated: {result.exception_info}: mend it.")
         found[rule] = Finding(bool(result.success), int(result.result.get("unexpected_count") or 0))
     if missing := {rule.rule for rule in rules} - set(found):
         raise MusicBoxError(f"Great Expectations left out the rules {', '.join(sorted(missing))}.")
