@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset
 import pyarrow.parquet as pq
 
 from musicbox_lib.errors import DataRefused
@@ -221,16 +220,19 @@ class Truth:
     def _last_sessions(self, run_date: dt.date) -> pa.Table:
         """Each listener's last session delivered up to the run date, sorted by user_id."""
         if self._last is None or self._last[0] != run_date:
-            known = pa.dataset.dataset(self._folder / "sessions")
-            rows = known.to_table(
-                columns=["user_id", "order", *_SESSION_COLUMNS],
-                filter=pc.field("dt") <= pa.scalar(run_date, pa.date32()),
-            )
-            users = rows["user_id"].to_numpy(zero_copy_only=False).astype("U")
-            by = np.lexsort((rows["order"].to_numpy(), users))
-            is_last = np.append(users[by][1:] != users[by][:-1], True) if len(by) else np.zeros(0, bool)
-            self._last = run_date, rows.take(pa.array(by[is_last]))
+            # A part holds whole listeners, so each part's last sessions are final and the rest need not be kept.
+            parts = [self._last_of(part, run_date) for part in sorted((self._folder / "sessions").glob("*.parquet"))]
+            self._last = run_date, pa.concat_tables(parts).sort_by("user_id")
         return self._last[1]
+
+    @staticmethod
+    def _last_of(part: Path, run_date: dt.date) -> pa.Table:
+        known = pc.field("dt") <= pa.scalar(run_date, pa.date32())
+        rows = pq.read_table(part, columns=["user_id", "order", *_SESSION_COLUMNS], filters=known)
+        users = rows["user_id"].to_numpy(zero_copy_only=False).astype("U")
+        by = np.lexsort((rows["order"].to_numpy(), users))
+        is_last = np.append(users[by][1:] != users[by][:-1], True) if len(by) else np.zeros(0, bool)
+        return rows.take(pa.array(by[is_last]))
 
     def _next(self, user_ids: Sequence[str] | Names, run_date: dt.date) -> _Next:
         asked = np.asarray(user_ids, dtype="U")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from musicbox_lib.errors import UsageError
+from musicbox_lib.errors import Conflict, UsageError
 from musicbox_lib.synthetic.generate import Generated, generate
 from musicbox_lib.synthetic.landing_files import whole_file
 from musicbox_lib.tables import table
@@ -88,9 +88,38 @@ def test_workers_do_not_change_a_byte(tmp_path: Path) -> None:
     assert digests(alone) == digests(together)
 
 
-def test_generating_again_replaces(made: Generated, tmp_path: Path) -> None:
-    make(tmp_path, seed=99)
+def test_generating_again_replaces_a_broken_delivery(made: Generated, tmp_path: Path) -> None:
+    first = make(tmp_path)
+    (first.lake / "landing" / "session_logs" / f"dt={FROM}" / "sessions.csv.gz").write_bytes(b"half a file")
     assert digests(make(tmp_path)) == digests(made)
+
+
+def test_two_worlds_do_not_share_a_lake(made: Generated, tmp_path: Path) -> None:
+    before = digests(made)
+    with pytest.raises(Conflict, match="holds other deliveries"):
+        generate(
+            users=150, tracks=200, days=4, seed=12, from_date=FROM, lake=made.lake, truth=tmp_path / "truth", workers=1
+        )
+    assert digests(made) == before
+    assert not (tmp_path / "truth").exists()
+
+
+def test_a_real_delivery_is_not_joined_by_a_generated_one(tmp_path: Path) -> None:
+    delivered = tmp_path / "lake" / "landing" / "session_logs" / "dt=2018-07-15" / "log.csv"
+    delivered.parent.mkdir(parents=True)
+    delivered.write_text("a real log")
+    with pytest.raises(Conflict, match="holds other deliveries"):
+        make(tmp_path)
+    assert delivered.read_text() == "a real log"
+
+
+def test_a_folder_of_something_else_is_never_emptied(tmp_path: Path) -> None:
+    kept = tmp_path / "truth" / "users" / "letters.txt"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("mine")
+    with pytest.raises(UsageError, match="holds something else"):
+        make(tmp_path)
+    assert kept.read_text() == "mine"
 
 
 def test_answers_do_not_contradict_each_other(log: pd.DataFrame) -> None:
