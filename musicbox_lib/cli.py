@@ -132,6 +132,21 @@ def doctor() -> None:
     raise typer.Exit(1 if show() else 0)
 
 
+@app.command()
+def recommend(
+    user: Annotated[str | None, typer.Option("--user", help="The user; the first active one if left out.")] = None,
+    dt: Annotated[str | None, typer.Option("--dt", help="The night, as YYYY-MM-DD; newest scored if left out.")] = None,
+) -> None:
+    """Show a user's last session and the three tracks for after it, each with its reason.
+
+    Example: `musicbox recommend --user u000017 --dt 2026-11-05`
+    """
+    from musicbox_lib.lake import parse_date
+    from musicbox_lib.scoring.user_answer import find_answer, show
+
+    show(find_answer(user, parse_date(dt) if dt is not None else None))
+
+
 def main() -> None:
     """Run the command; a refusal is one sentence and its exit code."""
     try:
