@@ -12,7 +12,7 @@ from pathlib import Path
 
 from musicbox_lib import environment, lake
 from musicbox_lib.errors import Conflict, MusicBoxError, UsageError
-from musicbox_lib.landing.land import land_log, land_tracks
+from musicbox_lib.landing.land import land
 from musicbox_lib.settings import PROJECT, settings
 
 FIRST_DAY = dt.date(2026, 10, 23)
@@ -80,10 +80,11 @@ def generate(source: Path) -> dict[dt.date, list[Path]]:
     }
 
 
-def land(day: dt.date, logs: list[Path]) -> None:
+def deliver(day: dt.date, logs: list[Path], tracks: Path | None = None) -> None:
     """Land a day's delivery, as `musicbox land --log FILE --dt D` does."""
-    for log in logs:
-        say(f"  landed {land_log(log, day).relative_to(lake.local_path(lake.root()))}")
+    landed = [file for log in logs for file in land(day, log, None)] + (land(day, None, tracks) if tracks else [])
+    for file in landed:
+        say(f"  landed {file.relative_to(lake.local_path(lake.root()))}")
 
 
 def show(day: dt.date) -> None:
@@ -101,22 +102,21 @@ def show(day: dt.date) -> None:
 
 def run() -> None:
     """Generate, land, train, two nights, show."""
-    place = free_lake()
+    free_lake()
     source = PROJECT / "demo"
     chapter("a world of {users} listeners and {tracks} tracks, {days} days, all generated".format(**WORLD))
     deliveries = generate(source)
     days = sorted(deliveries)
     before, nights = days[:-NIGHTS], days[-NIGHTS:]
     chapter(f"landing {len(before)} days, one delivery each")
-    for tracks in sorted((source / "landing" / "tracks").glob("*.csv*")):
-        say(f"  landed {land_tracks(tracks, FIRST_DAY).relative_to(place)}")
+    track_table = next((source / "landing" / "tracks").glob("*.csv*"))
     for day in before:
-        land(day, deliveries[day])
+        deliver(day, deliveries[day], track_table if day == FIRST_DAY else None)
     chapter("training")
     run_dag("musicbox_training", before[-1])
     for day in nights:
         chapter(f"the night of {day}")
-        land(day, deliveries[day])
+        deliver(day, deliveries[day])
         run_dag("musicbox_nightly", day)
     show(nights[-1])
     gone = int(time.time() - STARTED)
