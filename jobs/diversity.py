@@ -6,6 +6,7 @@ from musicbox_lib import job, lake
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.lake import ReadPartition, WritePartition
 from musicbox_lib.reports import diversity as slates
+from musicbox_lib.reports.gold import as_frame, tracks_of
 from musicbox_lib.settings import settings
 from musicbox_lib.spark import session
 
@@ -34,10 +35,12 @@ def main(
     day = diversity.run_date
     if day not in lake.days_of(top3_recommendations.table.name):
         raise DataRefused(f"{top3_recommendations.table.name} has no slates of {day}: run its job for that day first.")
+    features, embeddings = tracks_of(track_features, track_embeddings)
+    if features.empty:
+        raise DataRefused(f"{track_features} or {track_embeddings} is missing: run the job track_features first.")
     spark = session("diversity")
     top3 = lake.read(spark, top3_recommendations)
     active = lake.read(spark, last_sessions)
-    features, embeddings = (lake.read(spark, part).toPandas() for part in (track_features, track_embeddings))
     rows = slates.diversity_rows(
         slates.as_contexts_with_slates(active, top3.where(top3.dt == day), top3.where(top3.dt < day)),
         active.count(),
@@ -48,7 +51,7 @@ def main(
     )
     read = (top3_recommendations, last_sessions, track_features, track_embeddings, listening_events)
     inputs = {partition.table.name: str(lake.version_of(partition.table.name)) for partition in read}
-    lake.overwrite(spark.createDataFrame(rows, diversity.table.ddl), diversity, inputs)
+    lake.overwrite(as_frame(spark, rows, diversity.table), diversity, inputs)
 
 
 if __name__ == "__main__":

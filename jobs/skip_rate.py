@@ -8,6 +8,7 @@ from musicbox_lib import job, lake
 from musicbox_lib.lake import ReadPartition, WritePartition
 from musicbox_lib.reports import policy_comparison as comparisons
 from musicbox_lib.reports import skip_rate as rates
+from musicbox_lib.reports.gold import as_frame, tracks_of
 from musicbox_lib.scoring.serving import champion_as_of
 from musicbox_lib.spark import session
 
@@ -40,18 +41,13 @@ def main(
     """Judge the policies on the day's plays; the gold tables and the registry may not be there yet."""
     day_before = skip_rate.run_date - dt.timedelta(days=1)
     champion = champion_as_of(registry, day_before)
+    features, embeddings = tracks_of(track_features, track_embeddings)
     spark = session("skip_rate")
-    night = rates.judge_night(
-        lake.read(spark, listening_events),
-        lake.read_if_written(spark, track_features),
-        lake.read_if_written(spark, track_embeddings),
-        champion,
-        skip_rate.run_date,
-    )
+    night = rates.judge_night(lake.read(spark, listening_events), features, embeddings, champion, skip_rate.run_date)
     read = (listening_events, track_features, track_embeddings, registry)
     inputs = {partition.table.name: str(lake.version_of(partition.table.name)) for partition in read}
     for partition, rows in ((skip_rate, rates.rows(night)), (policy_comparison, comparisons.rows(night))):
-        lake.overwrite(spark.createDataFrame(rows, partition.table.ddl), partition, inputs)
+        lake.overwrite(as_frame(spark, rows, partition.table), partition, inputs)
 
 
 if __name__ == "__main__":

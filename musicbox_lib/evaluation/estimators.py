@@ -246,4 +246,4 @@ def clustered_wilson(
     z = float(t.ppf(1 - _TAIL, users - 1))
     centre = (share + z**2 / (2 * effective)) / (1 + z**2 / effective)
     half = z / (1 + z**2 / effective) * np.sqrt(share * (1 - share) / effective + z**2 / (4 * effective**2))
-    return Interval(share, max(0.0, centre - half), min(1.0, centre + half))
+    return Interval(share, max(0.0, float(centre - half)), min(1.0, float(centre + half)))

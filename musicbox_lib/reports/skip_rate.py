@@ -48,8 +48,8 @@ class Night:
 
 def judge_night(
     listening_events: DataFrame,
-    track_features: DataFrame,
-    track_embeddings: DataFrame,
+    track_features: pd.DataFrame,
+    track_embeddings: pd.DataFrame,
     champion: Champion | None,
     day: dt.date,
 ) -> Night:
@@ -63,16 +63,15 @@ def judge_night(
     segments = logged(of_day)
     if not segments:
         raise DataRefused(f"silver.listening_events has no labelled play on {day}: land that day's log first.")
-    features, embeddings = track_features.toPandas(), track_embeddings.toPandas()
-    if features.empty or embeddings.empty:
+    if track_features.empty or track_embeddings.empty:
         log.info("no gold tables before %s: nothing but the log can be reported", day)
         return Night(day, segments, {}, dict.fromkeys((CHAMPION, *BASELINES), "no_history"))
-    catalogue = Catalogue.of(features, embeddings)
+    catalogue = Catalogue.of(track_features, track_embeddings)
     everything = segments[0]
     rivals = Rivals(
         catalogue=catalogue,
-        track_rates=_rates(features, catalogue),
-        overall=_overall(features),
+        track_rates=_rates(track_features, catalogue),
+        overall=_overall(track_features),
         champion=champion,
         seed=settings().seed,
         draws=DRAWS,

@@ -17,6 +17,7 @@ from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import Candidates, ContextBlock
 from musicbox_lib.reports import policy_comparison, skip_rate
 from musicbox_lib.reports.counterfactual import Judged, Rivals, as_judgeable, judge_batches
+from musicbox_lib.reports.gold import as_frame
 from musicbox_lib.reports.legacy import Legacy
 from musicbox_lib.reports.logged import Logged, logged
 from musicbox_lib.sessions.contexts import as_contexts
@@ -89,16 +90,6 @@ def gold() -> tuple[pd.DataFrame, pd.DataFrame]:
     return pd.DataFrame(features).reindex(columns=columns), pd.DataFrame(embeddings)
 
 
-def gold_frames(spark: SparkSession) -> tuple[DataFrame, DataFrame]:
-    features, embeddings = gold()
-    named = [{**row, "audio": None, "legacy_audio": None} for row in features.astype(object).to_dict("records")]
-    rows = [{name: value for name, value in row.items() if isinstance(value, list) or pd.notna(value)} for row in named]
-    return (
-        spark.createDataFrame(rows, table("gold.track_features").ddl),
-        spark.createDataFrame(embeddings.to_dict("records"), table("gold.track_embeddings").ddl),
-    )
-
-
 def one_play_each(n_users: int, **other: Any) -> list[dict[str, Any]]:
     """Every user one play: a, b, c, d in turn; a and b are skipped."""
     tracks = [*PROPENSITY]
@@ -109,7 +100,7 @@ def one_play_each(n_users: int, **other: Any) -> list[dict[str, Any]]:
 
 
 def test_a_night_without_a_day_before_reports_the_log_alone(spark: SparkSession) -> None:
-    features, embeddings = (frame.limit(0) for frame in gold_frames(spark))
+    features, embeddings = (frame.head(0) for frame in gold())
     events = silver(spark, [*one_play_each(8), play("u9", "s9", 1, "a", None)])
     night = skip_rate.judge_night(events, features, embeddings, None, DAY)
     rows = {(row["policy"], row["segment"]): row for row in skip_rate.rows(night)}
@@ -127,6 +118,8 @@ def test_a_night_without_a_day_before_reports_the_log_alone(spark: SparkSession)
     compared = policy_comparison.rows(night)
     assert {(row["evidence"], row["difference"]) for row in compared} == {("no_history", None)}
     assert len(compared) == 3 * 4 * 2
+    for name, given in (("reports.skip_rate", [*rows.values()]), ("reports.policy_comparison", compared)):
+        assert as_frame(spark, given, table(name)).count() == len(given)
 
 
 def test_a_night_is_estimated_from_its_propensities(spark: SparkSession) -> None:
@@ -145,7 +138,7 @@ def test_a_night_is_estimated_from_its_propensities(spark: SparkSession) -> None
             play("unknown", "s-unknown", 1, "a", True, propensity=None, premium=None),
         ],
     )
-    night = skip_rate.judge_night(events, *gold_frames(spark), None, DAY)
+    night = skip_rate.judge_night(events, *gold(), None, DAY)
     rows = {(row["policy"], row["segment"]): row for row in skip_rate.rows(night)}
     found = rows["random", "all"]
     assert (found["n"], found["n_users"], found["evidence"]) == (160, 160, "ok")
@@ -168,7 +161,7 @@ def test_a_night_without_propensities_keeps_the_legacy_measure(spark: SparkSessi
         for user in ("u1", "u2")
         for position, track in enumerate("abcd", start=1)
     ]
-    night = skip_rate.judge_night(silver(spark, events), *gold_frames(spark), None, DAY)
+    night = skip_rate.judge_night(silver(spark, events), *gold(), None, DAY)
     rows = {(row["policy"], row["segment"]): row for row in skip_rate.rows(night)}
     found = rows["random", "all"]
     assert (found["evidence"], found["n"], found.get("skip_rate_dr")) == ("no_propensity", 8, None)
@@ -179,7 +172,7 @@ def test_a_night_without_propensities_keeps_the_legacy_measure(spark: SparkSessi
 def test_a_day_without_a_labelled_play_is_refused(spark: SparkSession) -> None:
     events = silver(spark, [play("u1", "s1", 1, "a", None)])
     with pytest.raises(DataRefused, match=r"no labelled play on 2026-11-05"):
-        skip_rate.judge_night(events, *gold_frames(spark), None, DAY)
+        skip_rate.judge_night(events, *gold(), None, DAY)
 
 
 def test_contexts_that_are_judged(spark: SparkSession) -> None:

@@ -1,0 +1,94 @@
+"""The night's page: one HTML file with every number and plot, which opens without a network."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from pathlib import Path
+from typing import Any
+
+from musicbox_lib import lake
+from musicbox_lib.errors import UsageError
+from musicbox_lib.reports import plots
+from musicbox_lib.reports.night import NightFacts, night_facts
+
+EVIDENCE = {
+    "ok": "enough evidence",
+    "low_ess": "too few comparable plays",
+    "no_propensity": "the log does not say how likely each track was",
+    "no_history": "nothing was known the day before",
+}
+"""The evidence flags in plain words."""
+
+
+def page_path(day: dt.date) -> Path:
+    """`LAKE/reports/html/dt=D/index.html`; raises UsageError for a lake that is not on a local file system."""
+    if not lake.is_local(lake.root()):
+        raise UsageError(
+            f"the page needs a folder to be written to, and {lake.root()} is none: run `musicbox sql` on its tables."
+        )
+    return lake.local_path(lake.root()) / "reports" / "html" / f"dt={day}" / "index.html"
+
+
+def write_page(day: dt.date) -> Path:
+    """Write the night's page whole and return its path; raises DataRefused where the night has no reports."""
+    path = page_path(day)
+    text = render(night_facts(day))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(f".{os.getpid()}")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)
+    return path
+
+
+def render(facts: NightFacts) -> str:
+    """The page's HTML."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=PackageLoader("musicbox_lib.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=_percent, number=_number, whole=_whole)
+    of_all = [row for row in facts.skip_rate if row["segment"] == "all"]
+    varied = [row for row in facts.diversity if row["segment"] == "all"]
+    # The plots are our own SVG, made of numbers and fixed names.
+    drawn = {
+        "skip_plot": Markup(plots.skip_rates(of_all)),
+        "trend_plot": Markup(plots.skip_trend(facts.skip_trend)),
+        "diversity_plot": Markup(plots.diversity(varied)),
+    }
+    return environment.get_template("night.html").render(
+        facts=facts,
+        logged=facts.one(facts.skip_rate, "logged"),
+        ours=_ours(facts),
+        skip_all=of_all,
+        skip_parts=[row for row in facts.skip_rate if row["policy"] == "logged" and row["segment"] != "all"],
+        diversity_all=varied,
+        comparison=[row for row in facts.comparison if row["segment"] == "all"],
+        names=plots.NAMES,
+        evidence=EVIDENCE,
+        **drawn,
+    )
+
+
+def _ours(facts: NightFacts) -> dict[str, Any] | None:
+    """The diversity row of what was served: ours, or the baseline's that stood in."""
+    model = facts.served["model_id"]
+    return facts.one(facts.diversity, model if model in plots.NAMES else "ddpg_w")
+
+
+def _percent(value: float | None, decimals: int = 1) -> str:
+    return "–" if value is None else f"{value:.{decimals}%}"
+
+
+def _number(value: float | None, decimals: int = 2) -> str:
+    return "–" if value is None else f"{value:,.{decimals}f}"
+
+
+def _whole(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
