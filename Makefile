@@ -10,6 +10,8 @@ MAKEFLAGS += --no-print-directory
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 # A Python that nobody asked for, fetched from the network, is a surprise: a missing 3.11 is said instead.
 export UV_PYTHON_DOWNLOADS := never
+# pyspark comes as source and is built once; another set-up on this machine may be at it (uv's default is 300 s).
+export UV_LOCK_TIMEOUT := 1800
 ENVIRONMENT := . .setup/environment.sh
 # The user's words reach the commands through the environment, never as part of a shell line.
 export RUN_DATE ?=
@@ -29,7 +31,8 @@ help:  ## print this list
 setup: .setup/ready  ## the three environments, Java, Delta's jars and Airflow's database
 	@.venv/bin/musicbox doctor
 
-# The three installs and the jars' resolving wait for disk and network, not for each other.
+# The installs come one after the other (uv locks its cache: side by side one of them ran into the lock's time-out);
+# the jars, the archive and Airflow's database are made beside them.
 .setup/ready: pyproject.toml $(wildcard locks/*.txt) musicbox_lib/environment.py musicbox_lib/class_archive.py musicbox_lib/setup_jars.py | .setup/uv
 	@$(MAKE) -j 3 .setup/airflow-db .setup/train .setup/classes
 	touch $@
@@ -60,10 +63,10 @@ endef
 .setup/jobs: locks/jobs.txt pyproject.toml | .setup/uv
 	$(call install,jobs,.venv)
 
-.setup/airflow: locks/airflow.txt pyproject.toml | .setup/uv
+.setup/airflow: locks/airflow.txt pyproject.toml | .setup/uv .setup/jobs
 	$(call install,airflow,.venv-airflow)
 
-.setup/train: locks/train.txt pyproject.toml | .setup/uv
+.setup/train: locks/train.txt pyproject.toml | .setup/uv .setup/airflow
 	$(call install,train,.venv-train)
 
 .setup/java: | .setup

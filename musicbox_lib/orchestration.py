@@ -30,6 +30,8 @@ REFUSALS = (UsageError.exit_code, DataRefused.exit_code)
 """The same words and the same data are refused again, so these exit codes are not retried."""
 SENTENCE = re.compile(r"(?:ERROR musicbox|^musicbox): (.+)", re.MULTILINE)
 """How a job and the command line say why they stop."""
+CRASH = re.compile(r"^[A-Za-z_.]*(?:Error|Exception)\b.*", re.MULTILINE)
+"""The last line of a Python traceback."""
 
 DEFAULTS: dict[str, Any] = {
     # One retry: what passes by itself (a lock held by another writer, a full disk being cleaned) passes in a minute;

@@ -67,7 +67,8 @@ class Progress:
     def failed(self, name: str, error: object) -> None:
         """A task failed, with the job's sentence."""
         self.end(name, "FAILED")
-        self.say(f"            {str(error).strip().splitlines()[0] if str(error).strip() else error!r}")
+        first_line = (str(error).strip().splitlines() or [repr(error)])[0]
+        self.say(f"            {first_line}")
 
 
 def _listen(progress: Progress) -> None:

@@ -189,9 +189,15 @@ def test_the_command_lines_sentence_counts_too() -> None:
         orchestration.fail("report", 2, "musicbox: reports.skip_rate has no day 2026-11-05.\n")
 
 
+def test_a_crash_is_told_by_the_last_line_of_its_traceback() -> None:
+    output = "Traceback (most recent call last):\n  File x\nValueError: first\nModuleNotFoundError: No module\nbye"
+    with pytest.raises(AirflowException, match=r"^report: ended with exit code 1 \(ModuleNotFoundError: No module\); "):
+        orchestration.fail("report", 1, output)
+
+
 @pytest.mark.parametrize("exit_code", [1, 4, 137])
 def test_a_crash_or_a_conflict_is_retried(exit_code: int) -> None:
-    with pytest.raises(AirflowException, match="its log has the reason") as raised:
+    with pytest.raises(AirflowException, match="its log has the rest") as raised:
         orchestration.fail("diversity", exit_code, "Traceback (most recent call last):\nKeyError: 'x'")
     assert not isinstance(raised.value, orchestration.Refused)
 
