@@ -5,7 +5,7 @@ import argparse
 from musicbox_lib import job, lake
 from musicbox_lib.lake import ReadPartition, WritePartition
 from musicbox_lib.scoring.audit import refuse_faults
-from musicbox_lib.scoring.serving import serving_of
+from musicbox_lib.scoring.serving import serving_of, tasks_for
 from musicbox_lib.scoring.top3_recommendations import slate_seed
 from musicbox_lib.scoring.top3_recommendations import top3_recommendations as recommend
 from musicbox_lib.settings import settings
@@ -32,7 +32,7 @@ def main(
     # Before the JVM starts: a missing model is told in a second.
     serving = serving_of(registry, track_features, track_embeddings)
     spark = session("top3_recommendations")
-    contexts = lake.read(spark, last_sessions)
+    contexts = lake.read(spark, last_sessions).coalesce(tasks_for(last_sessions, serving))
     slates = recommend(contexts, serving, slate_seed(settings().seed, top3_recommendations.run_date)).persist()
     refuse_faults(slates, contexts, serving.size)
     read = (last_sessions, track_features, track_embeddings)

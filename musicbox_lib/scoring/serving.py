@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +17,7 @@ from musicbox_lib.errors import DataRefused
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.item_knn import ItemKnn
 from musicbox_lib.policies.popularity import Popularity
+from musicbox_lib.training.registry import Entry, champion_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +25,10 @@ if TYPE_CHECKING:
     from musicbox_lib.policies.interface import Policy
 
 REGISTRY = "models.registry"
+CONTEXTS_A_TASK = 10_000
+"""TensorFlow's import takes 10-17 s of a slow core, in which 10,000 contexts are scored against 2,000 tracks."""
+MOST_TASKS = 10_000
+"""No bound in practice: Spark's own partitions are fewer."""
 # Two Spark workers share two cores: each keeps to one thread, and TensorFlow's start-up notes stay out of the log.
 QUIET_TENSORFLOW = {
     "TF_NUM_INTRAOP_THREADS": "1",
@@ -78,15 +86,47 @@ Serving = Champion | Baseline
 
 @lru_cache(maxsize=1)
 def _loaded(folder: str, files: tuple[tuple[str, str], ...]) -> tuple[Policy, Catalogue]:
-    for name, value in QUIET_TENSORFLOW.items():
-        os.environ.setdefault(name, value)
     from musicbox_lib.ddpg.model_folder import load_model
     from musicbox_lib.policies.catalogue_file import read_catalogue
     from musicbox_lib.policies.ddpg_w import DdpgW
 
-    model = load_model(folder, dict(files))
+    with _quiet_tensorflow():
+        model = load_model(folder, dict(files))
     catalogue = read_catalogue(model.catalogue_path)
     return DdpgW(model, catalogue), catalogue
+
+
+@contextmanager
+def _quiet_tensorflow() -> Iterator[None]:
+    """Start TensorFlow without its notes about graphics cards, which it writes to the process's standard error before
+    it reads any setting; an exception still comes through."""
+    for name, value in QUIET_TENSORFLOW.items():
+        os.environ.setdefault(name, value)
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def tasks_for(last_sessions: lake.ReadPartition, serving: Serving) -> int:
+    """In how many tasks a day's contexts are scored, by the row counts of its files: each task's worker starts
+    TensorFlow for a champion, which costs as much as scoring CONTEXTS_A_TASK contexts."""
+    found = lake.snapshot(last_sessions.table.name)
+    if found is None or isinstance(serving, Baseline):
+        return MOST_TASKS
+    files: Any = found.get_add_actions(flatten=True)
+    rows = sum(
+        count or 0
+        for day, count in zip(files["partition.dt"].to_pylist(), files["num_records"].to_pylist(), strict=True)
+        if str(day) == last_sessions.run_date.isoformat()
+    )
+    return min(MOST_TASKS, 1 + rows // CONTEXTS_A_TASK)
 
 
 def serving_of(
@@ -103,21 +143,19 @@ def serving_of(
 
 
 def champion_as_of(registry: lake.ReadPartition, day: dt.date) -> Champion | None:
-    """The promoted model with the newest dt not after `day` (of equals, the one whose status is champion, then the
-    last by model_id); None without a registry or such a model.
+    """The model that serves a day by `training.registry.champion_of`; None without a registry or such a model.
 
     Raises DataRefused where its folder is missing or a file is not the one that was registered.
     """
     found = lake.snapshot(registry.table.name)
     rows = [] if found is None else found.to_pyarrow_table().to_pylist()
-    served = [row for row in rows if row["promoted"] and row["dt"] <= day]
-    if not served:
+    entry = champion_of([Entry.of_row(row) for row in rows], day)
+    if entry is None:
         return None
-    row = max(served, key=lambda row: (row["dt"], row["status"] == "champion", row["model_id"]))
-    folder = lake.local_path(lake.root()) / "models" / row["model_id"]
-    files = tuple(sorted(dict(row["files"] or ()).items()))
-    _check(row["model_id"], day, folder, files)
-    return Champion(row["model_id"], row["dt"], str(folder), files)
+    folder = lake.local_path(lake.root()) / "models" / entry.model_id
+    files = tuple(sorted(entry.files.items()))
+    _check(entry.model_id, day, folder, files)
+    return Champion(entry.model_id, entry.dt, str(folder), files)
 
 
 def _check(model_id: str, day: dt.date, folder: Path, files: tuple[tuple[str, str], ...]) -> None:

@@ -19,7 +19,7 @@ from musicbox_lib.policies.item_knn import ItemKnn
 from musicbox_lib.policies.slates import Slates, Spread
 from musicbox_lib.scoring.audit import count_faults, refuse_faults
 from musicbox_lib.scoring.reasons import REASONS, reasons
-from musicbox_lib.scoring.serving import Baseline, champion_as_of, serving_of
+from musicbox_lib.scoring.serving import MOST_TASKS, Baseline, Champion, champion_as_of, serving_of, tasks_for
 from musicbox_lib.scoring.top3_recommendations import SCHEMA, recommend_block, slate_seed, top3_recommendations
 from musicbox_lib.tables import table
 
@@ -160,6 +160,19 @@ def test_only_promoted_models_not_after_the_day_serve(lake_root: Path) -> None:
     write("models.registry", [{**one, "model_id": "older", "dt": DAY - dt.timedelta(days=3), "promoted": True}])
     with pytest.raises(DataRefused, match="has older as the champion of 2026-11-05, but there is no model in .*older"):
         champion_as_of(REGISTRY, DAY)
+
+
+def test_a_small_night_starts_tensorflow_in_one_worker(
+    spark: SparkSession, lake_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = ReadPartition.parse(f"gold.last_sessions/dt={DAY}")
+    champion = Champion("m", DAY, "folder", ())
+    for part in range(3):
+        write("gold.last_sessions", context_rows({f"u{part}-{i}": [(1, 0)] for i in range(4)}, in_session=1))
+    assert tasks_for(day, champion) == 1
+    monkeypatch.setattr("musicbox_lib.scoring.serving.CONTEXTS_A_TASK", 5)
+    assert tasks_for(day, champion) == 3  # 12 contexts: 5, 5 and 2
+    assert tasks_for(day, a_world(1)[0]) == MOST_TASKS
 
 
 def test_item_knn_is_the_served_policy() -> None:
