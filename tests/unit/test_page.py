@@ -153,7 +153,7 @@ def test_the_page_says_what_the_tables_say(night: Path) -> None:
     assert "2 users got three tracks each, from 3 different ones" in said
     assert "52.0% of 3,456 logged plays were skipped (95 %: 49.0% to 55.0%)" in said
     assert "m-1105 served, trained for 2026-11-03" in said
-    assert "40.0% 37.0% to 43.0%" in said
+    assert "enough evidence 40.0% 37.0% to 43.0%" in said
     assert "too few comparable plays" in said
     assert "-20.0% -25.0% to -15.0%" in said
     assert "hour_in_day 14" in said
