@@ -3,7 +3,6 @@
 import argparse
 
 from musicbox_lib import job, lake
-from musicbox_lib.errors import DataRefused
 from musicbox_lib.features import track_embeddings as embeddings
 from musicbox_lib.features import track_features as features
 from musicbox_lib.lake import ReadPartition, WritePartition
@@ -32,9 +31,7 @@ def main(
     inputs = {read.table.name: str(lake.version_of(read.table.name)) for read in (listening_events, tracks)}
     events = lake.read(spark, listening_events)
     # The track table is optional: a log alone makes features without audio.
-    described = features.track_features(events, lake.read_if_written(spark, tracks), track_features.run_date).persist()
-    if described.isEmpty():
-        raise DataRefused(f"{listening_events} holds no plays and {tracks} no tracks: land a delivery first.")
+    described = features.track_features(events, lake.read_if_written(spark, tracks), track_features.run_date)
     placed = embeddings.track_embeddings(events, described, track_embeddings.run_date)
     lake.overwrite(described, track_features, inputs)
     lake.overwrite(placed, track_embeddings, inputs)

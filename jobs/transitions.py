@@ -31,10 +31,9 @@ def main(
     read = (listening_events, track_features, track_embeddings)
     inputs = {partition.table.name: str(lake.version_of(partition.table.name)) for partition in read}
     events, features, embeddings = (lake.read(spark, partition) for partition in read)
-    rows = transform.transitions(events, features, embeddings, transitions.run_date).persist()
-    if rows.isEmpty():
+    if events.where("skip_grade IS NOT NULL").isEmpty():
         raise DataRefused(f"{listening_events} holds no labelled play: there is nothing to train on.")
-    lake.overwrite(rows, transitions, inputs)
+    lake.overwrite(transform.transitions(events, features, embeddings, transitions.run_date), transitions, inputs)
 
 
 if __name__ == "__main__":

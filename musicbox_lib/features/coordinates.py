@@ -16,11 +16,12 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, eigsh
 from threadpoolctl import threadpool_limits
 
-AUDIO_COORDINATES = 24
+AUDIO_COORDINATES = 18
 SESSION_COORDINATES = 24
-BESIDE_AUDIO = 8
-"""Coordinates learned from audio, from sessions alone, and from sessions beside audio: the generated world has 16
-dimensions, and audio showed all 16 of them and no more in 600 users' plays."""
+BESIDE_AUDIO = 6
+"""Coordinates learned from audio, from sessions alone, and from sessions beside audio: 24 in any case. A generated
+world has 16 dimensions, and audio showed all 16 of them and no more in 600 users' plays; a state holds six times
+as many."""
 RARE = 1_000.0
 """Pairs' worth of chance added to a track's own: about 20 plays make as many. Of 30 to 3,000 the two largest were best
 on a generated world without audio (10 nearest alike by .185, .198, .202 at 300, 1,000, 3,000), and a larger one costs
@@ -61,8 +62,8 @@ def coordinates(
     pairs: Pairs, has_audio: NDArray[np.bool_], audio: NDArray[np.float32] | None
 ) -> tuple[Block, NDArray[np.bool_]]:
     """(K, E) coordinates of unit norm, zero where nothing is known of a track; and (K,) which tracks have pairs.
-    `audio` (tracks with audio, A) is scaled, None where none has any. E is 32 with audio and 24 without. The same pairs
-    and audio give the same bits."""
+    `audio` (tracks with audio, A) is scaled, None where none has any. E is 24. The same pairs and audio
+    give the same bits."""
     # Two threads add up in another order than one.
     with threadpool_limits(limits=1):
         counts = [pairs.matrix(weights) for weights in (pairs.first + pairs.second, pairs.first, pairs.second)]
@@ -80,7 +81,7 @@ def coordinates(
 
 
 def _from_audio(counts: sparse.csr_matrix, audio: Block, has_audio: NDArray[np.bool_]) -> Block:
-    """(K, 24) the directions of audio that tracks heard together share, each as long as it is shared, then moved by
+    """(K, 18) the directions of audio that tracks heard together share, each as long as it is shared, then moved by
     each track's own pairs: which also places the tracks without audio."""
     chance = _marginals(counts)
     total = max(chance.sum(), 1.0)

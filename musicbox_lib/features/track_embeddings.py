@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 REACH = 19
 """Plays of one session at most so far apart make a pair: a whole session of the real log, which ends at 20."""
 MOST_PAIRS = 10_000_000
-"""Pairs that go to one process: 30 bytes each, and 200 for each of 50,000 tracks."""
+"""Pairs that go to one process: about 100 bytes each with their ids, and 200 for each of 50,000 tracks."""
 
 
 @contract(
@@ -38,7 +38,7 @@ def track_embeddings(events: DataFrame, track_features: DataFrame, run_date: dt.
     track_ids = tracks["track_id"].to_numpy(dtype=np.str_)
     counted = events.transform(pairs_of_plays)
     if len(tracks) * (len(tracks) + 1) / 2 > MOST_PAIRS:
-        counted = strongest(counted, MOST_PAIRS // len(tracks))
+        counted = strongest(counted, MOST_PAIRS // (2 * len(tracks)))
     pairs = _as_positions(counted.toPandas(), track_ids)
     has_audio = tracks["audio"].notna().to_numpy()
     audio = np.stack(tracks.loc[has_audio, "audio"].tolist()) if has_audio.any() else None
@@ -95,12 +95,14 @@ def pairs_of_plays(events: DataFrame) -> DataFrame:
 
 
 def strongest(pairs: DataFrame, n: int) -> DataFrame:
-    """Of the pairs, those that are among the n strongest of either track."""
-    strength = F.desc(F.col("weight_0") + F.col("weight_1"))
+    """Of the pairs of two tracks, those among the n strongest of `a` with tracks after it or of `b` with tracks before
+    it, which is at most 2n for each track; of a track with itself, all."""
+    apart = F.col("a") < F.col("b")
+    strength = F.desc(F.when(apart, F.col("weight_0") + F.col("weight_1")))
     return (
         pairs.withColumn("rank_of_a", F.row_number().over(Window.partitionBy("a").orderBy(strength, "b")))
         .withColumn("rank_of_b", F.row_number().over(Window.partitionBy("b").orderBy(strength, "a")))
-        .where((F.col("rank_of_a") <= n) | (F.col("rank_of_b") <= n) | (F.col("a") == F.col("b")))
+        .where((F.col("rank_of_a") <= n) | (F.col("rank_of_b") <= n) | ~apart)
         .drop("rank_of_a", "rank_of_b")
     )
 

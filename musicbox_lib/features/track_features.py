@@ -12,6 +12,7 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from musicbox_lib.contract import contract
+from musicbox_lib.errors import DataRefused
 from musicbox_lib.features.audio import COLUMNS, legacy_audio, scaled_audio
 from musicbox_lib.features.quality import quality_by_fold, shrunk_rate
 from musicbox_lib.features.rows import as_rows
@@ -36,10 +37,13 @@ DESCRIBED = ("title", "artist", "genre", "release_year", "duration", "preview_ur
 @contract(takes={"events": "silver.listening_events", "tracks": "bronze.tracks"}, gives="gold.track_features")
 def track_features(events: DataFrame, tracks: DataFrame, run_date: dt.date) -> DataFrame:
     """One row per track played or delivered up to `run_date`, from the plays and the delivered track rows up to
-    then; `tracks` may be empty: audio and names are null then. Sums by track come to one process, plays never."""
+    then; `tracks` may be empty: audio and names are null then. Sums by track come to one process, plays never.
+    Raises DataRefused where there is no track at all."""
     sums = events.transform(sums_by_track).toPandas()
     described = tracks.transform(newest_delivery).toPandas()
     track_ids = np.unique(np.concatenate([sums["track_id"], described["track_id"]]).astype(np.str_))
+    if not len(track_ids):
+        raise DataRefused(f"there is no play and no track up to {run_date}: land a delivery and run the jobs before.")
     described = described.set_index("track_id").reindex(track_ids)
     measured = {name: _by_fold_and_place(sums, name, track_ids) for name in ("plays", "n", "skips", "total", "squares")}
     plays, n, skips = (measured[name].sum(axis=(1, 2)) for name in ("plays", "n", "skips"))

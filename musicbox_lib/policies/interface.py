@@ -89,7 +89,8 @@ class ContextBlock:
     @classmethod
     def of(cls, contexts: Any, catalogue: Catalogue) -> ContextBlock:
         """The block of an Arrow record batch, an Arrow table or a pandas frame with the context columns of
-        `gold.last_sessions` (`user_id` to `premium`); others are ignored. No Python per row."""
+        `gold.last_sessions` (`user_id` to `premium`); others are ignored. `track_ids` may also hold positions in
+        the catalogue already. No Python per row."""
         columns = _columns(contexts)
         n = len(columns["user_id"])
         tracks, lengths = _right_aligned(columns["track_ids"], n, catalogue.positions, np.int32)
