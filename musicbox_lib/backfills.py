@@ -1,10 +1,11 @@
-"""Which days a backfill runs: those of its range that were delivered."""
+"""Which days were delivered, and so which of its range a backfill runs."""
 
 from __future__ import annotations
 
 import datetime as dt
 
 from musicbox_lib import lake, run_dates
+from musicbox_lib.errors import DataRefused
 from musicbox_lib.landing import places
 
 
@@ -16,6 +17,17 @@ def delivered(day: dt.date) -> bool:
         return True
     place = lake.local_path(folder)
     return place.is_dir() and any(places.DATA_FILE.fullmatch(file.name) for file in place.iterdir())
+
+
+def require_delivery(day: dt.date) -> None:
+    """Raise DataRefused where nothing was delivered for that day: said here in a second, before a JVM is started.
+    The first job of the night looks again."""
+    if not delivered(day):
+        folder = f"{places.landing(places.LOGS)}/dt={day}"
+        raise DataRefused(
+            f"there is no delivery for {day} ({folder} is missing or empty): "
+            f"land a file with `musicbox land --log FILE --dt {day}`."
+        )
 
 
 def plan(from_date: str, to_date: str) -> tuple[list[dt.date], list[dt.date]]:

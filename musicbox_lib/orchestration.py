@@ -196,7 +196,8 @@ def run_date() -> dict[str, str]:
         day = run_dates.resolve(
             context["params"].get("run_date"), run.logical_date, run.run_after, dt.datetime.now(dt.UTC)
         )
-    except UsageError as wrong:
+        backfills.require_delivery(day)
+    except MusicBoxError as wrong:
         raise Refused(str(wrong)) from wrong
     log.info("run date %s (parameter, else logical date, else the day before the run)", day)
     return {

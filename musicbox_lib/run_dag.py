@@ -124,7 +124,9 @@ def days_of(words: argparse.Namespace) -> list[dt.date]:
     if words.run_date is not None:
         if not words.run_date:
             raise UsageError("which day? Name it, as in RUN_DATE=2026-11-05.")
-        return [run_dates.resolve(words.run_date, None, now, now)]
+        day = run_dates.resolve(words.run_date, None, now, now)
+        backfills.require_delivery(day)
+        return [day]
     if not words.from_date or not words.to_date:
         raise UsageError("which days? Name them, as in FROM=2026-11-01 TO=2026-11-03.")
     days, empty = backfills.plan(words.from_date, words.to_date)

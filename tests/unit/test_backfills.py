@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from musicbox_lib import backfills, demo
-from musicbox_lib.errors import Conflict, UsageError
+from musicbox_lib.errors import Conflict, DataRefused, UsageError
 
 
 def test_days_with_and_without_a_delivery(lake_root: Path) -> None:
@@ -21,6 +21,11 @@ def test_days_with_and_without_a_delivery(lake_root: Path) -> None:
     assert days == [dt.date(2026, 11, 1), dt.date(2026, 11, 4)]
     # An empty folder, a file still being written, no folder at all.
     assert empty == [dt.date(2026, 11, 2), dt.date(2026, 11, 3), dt.date(2026, 11, 5)]
+
+
+def test_a_day_without_a_delivery_is_one_sentence(lake_root: Path) -> None:
+    with pytest.raises(DataRefused, match=r"^there is no delivery for 2026-11-05 .* --dt 2026-11-05`\.$"):
+        backfills.require_delivery(dt.date(2026, 11, 5))
 
 
 def test_an_impossible_range_is_refused(lake_root: Path) -> None:
