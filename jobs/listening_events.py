@@ -9,7 +9,7 @@ from musicbox_lib.sessions import session_users
 from musicbox_lib.spark import session
 from musicbox_lib.validation import decision, night
 from musicbox_lib.validation.listening_events import as_listening_events, as_rejected_events, flag
-from musicbox_lib.validation.suite import find
+from musicbox_lib.validation.suite import find, import_ahead
 
 
 def arg_parser() -> argparse.ArgumentParser:
@@ -29,6 +29,7 @@ def main(
     validation_results: WritePartition,
 ) -> None:
     """Judge the last day, and every earlier one whose bronze is newer than its silver; publish all of them or none."""
+    import_ahead()
     spark = session("listening_events")
     days = night.days_to_judge(session_events, listening_events)
     inputs = {session_events.table.name: str(lake.version_of(session_events.table.name))}

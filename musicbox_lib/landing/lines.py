@@ -65,8 +65,7 @@ def read_rows(spark: SparkSession, deliveries: Sequence[Delivery], landed: Table
 def _lines(spark: SparkSession, deliveries: Sequence[Delivery]) -> DataFrame:
     from pyspark.sql import functions as F
 
-    # The paths come from a listing: a [ or * in a name is meant as it stands.
-    text = spark.read.option("__globPaths__", "false").text([delivery.uri for delivery in deliveries])
+    text = spark.read.text([delivery.location for delivery in deliveries])
     return text.select(
         F.col("value").alias("raw_line"),
         F.col("_metadata.file_path").alias("file_path"),

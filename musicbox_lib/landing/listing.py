@@ -29,10 +29,12 @@ def _delivery(status: Any, day: dt.date, below: str) -> Delivery:
     name = str(status.getPath().getName())
     if not places.DATA_FILE.fullmatch(name):
         raise DataRefused(
-            f"landing/{below}/{name} is neither .csv nor .csv.gz: take it out and land it with `musicbox land`."
+            f"landing/{below}/{name} is not named *.csv or *.csv.gz, free of []{{}}*?\\: "
+            "take it out and land it with `musicbox land`."
         )
     fingerprint = f"{status.getLen()}:{status.getModificationTime()}"
-    return Delivery(day, name, f"{below}/{name}", str(status.getPath().toUri().toString()), fingerprint)
+    path = status.getPath()
+    return Delivery(day, name, f"{below}/{name}", str(path.toString()), str(path.toUri().toString()), fingerprint)
 
 
 def _hidden(status: Any) -> bool:

@@ -14,18 +14,20 @@ TRACKS = "tracks"
 USERS = "session_users"
 # A track table without a day in its name was known from the start.
 ALWAYS = dt.date(1970, 1, 1)
-DATA_FILE = re.compile(r"[^._].*\.csv(\.gz)?")
+# Spark takes a path with one of []{}*? for a pattern, and with __globPaths__ off reads the files beside it twice.
+DATA_FILE = re.compile(r"[^._\[\]{}*?\\][^\[\]{}*?\\]*\.csv(\.gz)?")
 DAY_IN_NAME = re.compile(r"(?:^|[._-])dt=([^.]+)\.csv(?:\.gz)?$")
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """A landed file: the day it counts from, its name, its path below landing, its full path as Spark shows it, and a
-    fingerprint (length and time of change) which differs once the file does."""
+    """A landed file: the day it counts from, its name, its path below landing, its full path and the same escaped as
+    Spark shows it, and a fingerprint (length and time of change) which differs once the file does."""
 
     day: dt.date
     name: str
     path: str
+    location: str
     uri: str
     fingerprint: str
 

@@ -1,4 +1,4 @@
-"""Who listened: the delivered user, else the session_users files, else the session stands for its user."""
+"""Who listened, where the log itself does not say: the session_users files."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def with_user(events: DataFrame, session_users: DataFrame) -> DataFrame:
-    """Fill `user_id` where none was delivered, from session_users (session_id, user_id) or by the session's own id.
+    """Fill `user_id` where none was delivered from session_users (session_id, user_id); null where they do not know.
 
-    A session that the files give to two users comes out with both, one per play, which the rule one_user refuses.
+    A session that the files give to two users comes out with both, play by play, which the rule one_user refuses.
     """
     from pyspark.sql import functions as F
 
@@ -23,7 +23,7 @@ def with_user(events: DataFrame, session_users: DataFrame) -> DataFrame:
     named = F.when(F.col("session_position") % 2 == 0, F.col("last")).otherwise(F.col("first"))
     return (
         events.join(known, "session_id", "left")
-        .withColumn("user_id", F.coalesce("user_id", named, "session_id"))
+        .withColumn("user_id", F.coalesce("user_id", named))
         .drop("first", "last")
     )
 

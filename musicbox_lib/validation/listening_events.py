@@ -18,7 +18,7 @@ RULES = "silver.listening_events"
 
 
 def flag(events: DataFrame, accepted: DataFrame) -> DataFrame:
-    """Add to bronze rows (user_id filled) every fact and the rules that each row breaks (`broken`, `rules`,
+    """Add to bronze rows (`session_users.with_user`) every fact and the rules that each row breaks (`broken`, `rules`,
     `is_rejected`). `accepted` (session_id, dt): the sessions that silver holds on other days."""
     rules = table(RULES)
     other = [rule for rule in row_rules(rules) if rule.severity == "quarantine" and rule.rule != "first_delivery"]

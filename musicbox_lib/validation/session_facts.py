@@ -53,6 +53,8 @@ def with_session_facts(events: DataFrame) -> DataFrame:
     more), `session_lengths` and `session_users` (the same), `missing_positions` (session_length minus the positions
     delivered).
 
+    `user_id` becomes the delivered one, else that of the session's other rows, else the session's own id.
+
     A row that breaks a rule of its own still counts as delivered: one bad label must not cost a session.
     """
     from pyspark.sql import Window
@@ -63,7 +65,15 @@ def with_session_facts(events: DataFrame) -> DataFrame:
     told = [name for name in events.columns if name not in {"dt", "file", "line", "raw_line"}]
     content = F.when(F.col("is_parsed"), F.xxhash64(*told))
     # One shuffle serves every window here and the next one over days.
-    keyed = events.withColumn("session_key", key).withColumn("content", content).repartition("session_key")
+    keyed = events.withColumns(
+        {
+            "session_key": key,
+            "content": content,
+            # What a line says that does not fit its columns is no evidence against the rest of its session.
+            "told_length": F.when(F.col("is_parsed"), F.col("session_length")),
+            "told_user": F.when(F.col("is_parsed"), F.col("user_id")),
+        }
+    ).repartition("session_key")
     session = Window.partitionBy("dt", "session_key")
     position = Window.partitionBy("dt", "session_key", "session_position")
     whole = F.col("session_id").isNotNull() & F.col("session_position").isNotNull()
@@ -73,13 +83,14 @@ def with_session_facts(events: DataFrame) -> DataFrame:
                 whole, F.row_number().over(position.orderBy(F.col("is_parsed").desc(), "file", "line"))
             ),
             "position_contents": F.when(whole, _one_or_two("content", position)),
-            "session_lengths": _one_or_two("session_length", session),
-            "session_users": _one_or_two("user_id", session),
+            "session_lengths": _one_or_two("told_length", session),
+            "session_users": _one_or_two("told_user", session),
+            "user_id": F.coalesce("user_id", F.max("told_user").over(session), "session_id"),
         }
     )
     delivered = (F.col("copy_number") == 1) & F.col("session_position").between(1, F.col("session_length"))
-    missing = F.max("session_length").over(session) - F.sum(delivered.cast("int")).over(session)
-    return facts.withColumn("missing_positions", F.when(whole, missing)).drop("content")
+    missing = F.max("told_length").over(session) - F.sum(delivered.cast("int")).over(session)
+    return facts.withColumn("missing_positions", F.when(whole, missing)).drop("content", "told_length", "told_user")
 
 
 def _one_or_two(name: str, window: object) -> Column:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,6 @@ from musicbox_lib.tables import Expectation, Table
 from musicbox_lib.validation.rules import TABLE_TYPES
 
 if TYPE_CHECKING:
-    import great_expectations as gx
     from pyspark.sql import DataFrame
 
 
@@ -23,10 +23,9 @@ class Finding:
     unexpected: int
 
 
-def as_expectation(rule: Expectation) -> gx.expectations.Expectation:
+def as_expectation(rule: Expectation) -> Any:
     """The rule as Great Expectations' own object, its name in `meta`."""
-    import great_expectations as gx
-
+    gx = _quiet_import()
     name = "".join(part.capitalize() for part in rule.type.split("_"))
     found = getattr(gx.expectations, name, None)
     if found is None:
@@ -52,10 +51,20 @@ def find(rows: DataFrame, table: Table) -> dict[str, Finding]:
     return judged | (_validate(batch, counted, basic) if counted else {})
 
 
-def _batch(rows: DataFrame) -> Any:
+def _quiet_import() -> Any:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    import great_expectations as gx
+    import great_expectations
 
+    return great_expectations
+
+
+def import_ahead() -> None:
+    """Start importing Great Expectations beside Spark's first work: it takes 5 s of one core."""
+    threading.Thread(target=_quiet_import, name="import great_expectations").start()
+
+
+def _batch(rows: DataFrame) -> Any:
+    gx = _quiet_import()
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False, "metric_calculations": False}
     source = context.data_sources.add_spark(name="musicbox", persist=False)
@@ -66,9 +75,7 @@ def _batch(rows: DataFrame) -> Any:
 def _validate(
     batch: Any, rules: tuple[Expectation, ...] | list[Expectation], result_format: dict[str, Any]
 ) -> dict[str, Finding]:
-    import great_expectations as gx
-
-    suite = gx.ExpectationSuite(name="rules", expectations=[as_expectation(rule) for rule in rules])
+    suite = _quiet_import().ExpectationSuite(name="rules", expectations=[as_expectation(rule) for rule in rules])
     found = {}
     for result in batch.validate(suite, result_format=result_format).results:
         rule = result.expectation_config.meta["rule"]
