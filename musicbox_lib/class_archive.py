@@ -57,6 +57,8 @@ def rehearse(archive: Path) -> None:
 
 
 if __name__ == "__main__":
-    target = settings().jars / "classes.jsa"
-    target.unlink(missing_ok=True)
-    rehearse(target)
+    # Under another name first: a JVM that starts meanwhile must not map half an archive.
+    unfinished = settings().jars / "classes.part"
+    unfinished.unlink(missing_ok=True)
+    rehearse(unfinished)
+    unfinished.replace(settings().jars / "classes.jsa")
