@@ -87,10 +87,11 @@ def as_judgeable(contexts: DataFrame, *, play_share: float, session_share: float
     from there on, the play itself included.
     """
     in_session = Window.partitionBy("user_id", "session_id").orderBy("session_position")
-    answer = F.struct("track_id", F.coalesce(F.col("skip_2").cast("int"), F.lit(legacy.UNLABELLED)).alias("skip"))
+    skip = F.when(F.col("skip_grade").isNull(), legacy.UNLABELLED).otherwise(F.col("skip_2").cast("int"))
+    answer = F.struct("track_id", skip.alias("skip"))
     rest = F.collect_list(answer).over(in_session.rowsBetween(0, Window.unboundedFollowing))
     plays = F.count(F.lit(1)).over(in_session.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing))
-    weighable = (F.col("propensity") > 0) & (F.col("propensity") != 1 / UNIFORM_POOL) & F.col("skip_2").isNotNull()
+    weighable = (F.col("propensity") > 0) & (F.col("propensity") != 1 / UNIFORM_POOL) & F.col("skip_grade").isNotNull()
     sampled = _place("session_id", "session_position", seed=seed) < play_share
     return (
         contexts.withColumns(

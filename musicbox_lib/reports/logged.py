@@ -38,7 +38,8 @@ def by_user(events: DataFrame) -> DataFrame:
     pays = F.when(F.col("premium"), F.lit("premium")).when(~F.col("premium"), F.lit("free"))
     segments = F.array_compact(F.array(F.lit("all"), pays, F.col("context_type")))
     return (
-        events.where("skip_2 IS NOT NULL")
+        events.where("skip_grade IS NOT NULL")
+        # A row without a label has all four answers false, so its grade alone tells it from a play that was kept.
         .withColumn("segment", F.explode(segments))
         .groupBy("segment", "user_id")
         .agg(

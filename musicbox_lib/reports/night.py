@@ -95,7 +95,7 @@ _SERVED = """
 _MODEL = "SELECT dt AS model_dt, reason AS model_reason FROM models.registry WHERE model_id = $model_id"
 _COMPARISON = """
     SELECT * FROM reports.policy_comparison WHERE dt = $day
-    ORDER BY segment <> 'all', segment = 'free', versus, measure"""
+    ORDER BY list_position(['logged', 'item_knn', 'popularity', 'random'], versus), measure"""
 _TREND_OF_SKIPS = """
     SELECT dt, policy, skip_rate_logged, skip_rate_logged_lo, skip_rate_logged_hi,
            skip_rate_dr, skip_rate_dr_lo, skip_rate_dr_hi

@@ -12,14 +12,6 @@ from musicbox_lib.errors import UsageError
 from musicbox_lib.reports import plots
 from musicbox_lib.reports.night import NightFacts, night_facts
 
-EVIDENCE = {
-    "ok": "enough evidence",
-    "low_ess": "too few comparable plays",
-    "no_propensity": "the log does not say how likely each track was",
-    "no_history": "nothing was known the day before",
-}
-"""The evidence flags in plain words."""
-
 
 def page_path(day: dt.date) -> Path:
     """`LAKE/reports/html/dt=D/index.html`; raises UsageError for a lake that is not on a local file system."""
@@ -71,7 +63,7 @@ def render(facts: NightFacts) -> str:
         diversity_all=varied,
         comparison=[row for row in facts.comparison if row["segment"] == "all"],
         names=plots.NAMES,
-        evidence=EVIDENCE,
+        evidence=plots.EVIDENCE,
         **drawn,
     )
 

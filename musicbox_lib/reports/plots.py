@@ -20,6 +20,13 @@ NAMES = {
     "random": "random",
 }
 """Policies as the page calls them."""
+EVIDENCE = {
+    "ok": "enough evidence",
+    "low_ess": "too few comparable plays",
+    "no_propensity": "no propensities in the log",
+    "no_history": "not known the day before",
+}
+"""The evidence flags in plain words."""
 # Okabe and Ito's palette: told apart by readers who do not see red and green.
 _COLOURS = {
     "logged": "#4d4d4d",
@@ -33,12 +40,13 @@ _COLOURS = {
 def skip_rates(rows: list[Row]) -> str:
     """Each policy's skip rate with its interval, as far as the evidence carries one. `rows`: reports.skip_rate, one
     segment."""
-    shown = [(str(row["policy"]), *_measured(row)) for row in rows]
+    shown = [(str(row["policy"]), str(row["evidence"]), *_measured(row)) for row in rows]
     figure, axes = _figure(6.4, 0.55 * len(shown) + 0.8)
-    for place, (policy, value, lo, hi) in enumerate(reversed(shown)):
+    for place, (policy, evidence, value, lo, hi) in enumerate(reversed(shown)):
         if value is None or lo is None or hi is None:
-            axes.text(0.0, place, "  no number: too little evidence", va="center", color="#888888", style="italic",
-                      transform=axes.get_yaxis_transform())  # fmt: skip
+            why = f"  no number: {EVIDENCE.get(evidence, evidence)}"
+            across = axes.get_yaxis_transform()
+            axes.text(0.0, place, why, va="center", color="#888888", style="italic", transform=across)
             continue
         axes.plot([lo, hi], [place, place], color=_COLOURS.get(policy, "#888888"), linewidth=3, alpha=0.45)
         axes.plot([value], [place], "o", color=_COLOURS.get(policy, "#888888"), markersize=8)

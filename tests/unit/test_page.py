@@ -185,7 +185,7 @@ def test_the_same_tables_give_the_same_page(night: Path) -> None:
 
 def test_plots_show_a_number_only_where_there_is_evidence(night: Path) -> None:
     html = render(night_facts(DAY))
-    assert html.count("no number: too little evidence") == 1
+    assert html.count("no number: too few comparable plays") == 1
     first = html[html.index("<svg") : html.index("</svg>")]
     assert {"52.0%", "40.0%", "60.0%", "70.0%"} <= set(re.findall(r"\d+\.\d%", first))
 

@@ -31,7 +31,8 @@ PROPENSITY = {"a": 0.4, "b": 0.3, "c": 0.2, "d": 0.1}
 
 
 def play(user: str, session: str, position: int, track: str, skip: bool | None, **other: Any) -> dict[str, Any]:
-    """A row of silver.listening_events; a skip is grade 2 (skip_2, not skip_1), no skip is grade 0."""
+    """A row of silver.listening_events; a skip is grade 2 (skip_2, not skip_1), no skip is grade 0; None stands for
+    a row without a label, where all four answers are false."""
     grade = None if skip is None else 2 if skip else 0
     given = {
         "dt": DAY,
@@ -39,10 +40,10 @@ def play(user: str, session: str, position: int, track: str, skip: bool | None, 
         "session_id": session,
         "session_position": position,
         "track_id": track,
-        "skip_1": None if skip is None else False,
-        "skip_2": skip,
-        "skip_3": skip,
-        "not_skipped": None if skip is None else not skip,
+        "skip_1": False,
+        "skip_2": bool(skip),
+        "skip_3": bool(skip),
+        "not_skipped": skip is False,
         "skip_grade": grade,
         "premium": True,
         "context_type": "radio",
@@ -101,7 +102,7 @@ def one_play_each(n_users: int, **other: Any) -> list[dict[str, Any]]:
 
 def test_a_night_without_a_day_before_reports_the_log_alone(spark: SparkSession) -> None:
     features, embeddings = (frame.head(0) for frame in gold())
-    events = silver(spark, [*one_play_each(8), play("u9", "s9", 1, "a", None)])
+    events = silver(spark, [*one_play_each(8), play("u9", "s9", 1, "a", None, premium=False)])
     night = skip_rate.judge_night(events, features, embeddings, None, DAY)
     rows = {(row["policy"], row["segment"]): row for row in skip_rate.rows(night)}
     of_log = rows["logged", "all"]
