@@ -67,6 +67,7 @@ class DdpgW:
             scores=np.concatenate([block.scores for block in blocks]),
             probabilities=np.concatenate([block.probabilities for block in blocks]),
             sources=np.concatenate([block.sources for block in blocks]),
+            explore=blocks[0].explore,
         )
 
     def _propose(self, contexts: ContextBlock) -> Candidates:
@@ -86,13 +87,12 @@ class DdpgW:
             [SOURCES.index("actor"), SOURCES.index("item_knn"), SOURCES.index("popularity")],
             [nearest.shape[1], liked.shape[1], popular.shape[1]],
         )
-        # A track stands there to explore when the even share is more than half of its chance.
-        even = serving.explore / np.maximum((tracks >= 0).sum(axis=1, keepdims=True), 1)
         return Candidates(
             tracks=tracks,
             scores=scores.astype(np.float32),
             probabilities=chances,
-            sources=np.where(chances < 2 * even, SOURCES.index("explore"), origins).astype(np.int8),
+            sources=np.tile(origins.astype(np.int8), (len(contexts), 1)),
+            explore=serving.explore,
         )
 
     def _neighbours_of_liked(self, contexts: ContextBlock) -> npt.NDArray[np.int32]:

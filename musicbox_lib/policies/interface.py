@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -137,9 +137,17 @@ class Candidates:
     """(n, C) the chance that the policy plays this track next; 0 at pads, 1 in sum."""
     sources: NDArray[np.int8]
     """(n, C) position in SOURCES."""
+    explore: float = 0.0
+    """The share of each row's probabilities that is even over its candidates; slates keep it at every rank."""
 
     def __len__(self) -> int:
         return len(self.tracks)
+
+    def take(self, rows: slice | NDArray[Any]) -> Candidates:
+        """The candidates of those rows: a slice, a mask or positions."""
+        return replace(
+            self, **{name: getattr(self, name)[rows] for name in ("tracks", "scores", "probabilities", "sources")}
+        )
 
 
 class Policy(Protocol):

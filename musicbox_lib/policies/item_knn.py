@@ -47,17 +47,20 @@ class ItemKnn:
         fallback = self._popularity.propose(contexts)
         width = max(tracks.shape[1], fallback.tracks.shape[1])
         choose = evidence[:, None]
+        unheard = fallback.tracks >= 0
+        even = unheard / np.maximum(unheard.sum(axis=1, keepdims=True), 1)
         return Candidates(
             tracks=np.where(choose, _widen(tracks, width, -1), _widen(fallback.tracks, width, -1)).astype(np.int32),
             scores=np.where(choose, _widen(scores, width, 0.0), _widen(fallback.scores, width, 0.0)).astype(np.float32),
             probabilities=np.where(
                 choose,
                 _widen(soften(tracks, relative, TEMPERATURE, EXPLORE), width, 0.0),
-                _widen(fallback.probabilities, width, 0.0),
+                _widen((1 - EXPLORE) * fallback.probabilities + EXPLORE * even, width, 0.0),
             ),
             sources=np.where(
                 np.tile(choose, (1, width)), SOURCES.index("item_knn"), SOURCES.index("popularity")
             ).astype(np.int8),
+            explore=EXPLORE,
         )
 
     def _best(self, contexts: ContextBlock) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:

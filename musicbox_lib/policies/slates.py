@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from musicbox_lib.policies.draws import keys_of, uniforms
+from musicbox_lib.policies.interface import SOURCES, Candidates
 
 if TYPE_CHECKING:
     from musicbox_lib.policies.catalogue import Catalogue
-    from musicbox_lib.policies.interface import Candidates
 
 # Maximal marginal relevance at lambda .1 (QUALITY 2): .1 of a score for a slate neighbour of cosine 1. Scores go
 # through a softmax of temperature .05, so in log chance that is .1 / .05.
@@ -53,34 +53,43 @@ class Slates:
 
 
 def slot_chances(
-    tracks: npt.NDArray[np.int32],
-    probabilities: npt.NDArray[np.float64],
-    above: npt.NDArray[np.int32],
-    spread: Spread | None,
-) -> npt.NDArray[np.float64]:
-    """The chance of each candidate at the next rank, given the tracks ranked above. Shapes (n, C), (n, C), (n, r) ->
-    (n, C); rows sum to 1, or to 0 where no candidate is left.
+    candidates: Candidates, above: npt.NDArray[np.int32], spread: Spread | None
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """The chance of each candidate at the next rank, given the tracks ranked above (n, r); and the part of it that is
+    exploring. Both (n, C); chances sum to 1 a row, or to 0 where no candidate is left.
 
-    Chance = probability without the tracks above, times exp(-penalty * greatest cosine to one of them), times 0 for
-    another track of one of their artists, unless the row would be left with no track at all; then rescaled.
+    Chance = (1 - explore) x chosen + explore x even. Chosen: the policy's own probabilities without the tracks above,
+    times exp(-penalty x greatest cosine to one of them), rescaled. Even: the same for each track not above. In both
+    another track of an artist above has no chance, unless the row would be left with no track at all. The two are
+    rescaled apart: rescaled together, a policy sure of its first track (.94) would draw the second half at random.
     """
-    weights = np.where(tracks >= 0, probabilities, 0.0)
-    held = tracks.clip(min=0)
+    tracks = candidates.tracks
+    held, free = tracks.clip(min=0), tracks >= 0
+    count = np.maximum(free.sum(axis=1, keepdims=True), 1)
+    chosen = np.maximum(candidates.probabilities - np.where(free, candidates.explore / count, 0.0), 0.0)
     for rank in range(above.shape[1]):
-        weights = np.where(tracks == above[:, rank, None], 0.0, weights)
+        free = free & (tracks != above[:, rank, None])
     if spread is not None and above.shape[1] > 0:
         known = above >= 0
         cosines = np.einsum("nrd,ncd->nrc", spread.vectors[above.clip(min=0)], spread.vectors[held])
         cosines = np.where(known[:, :, None], np.round(cosines.astype(np.float64), 5), 0.0)
-        weights = weights * np.exp(-spread.penalty * np.maximum(cosines.max(axis=1), 0.0))
+        chosen = chosen * np.exp(-spread.penalty * np.maximum(cosines.max(axis=1), 0.0))
         artists = np.where(known, spread.artists[above.clip(min=0)], -1)
         own = spread.artists[held]
-        taken = ((own[:, None, :] == artists[:, :, None]) & (own >= 0)[:, None, :]).any(axis=1)
-        others = np.where(taken, 0.0, weights)
-        weights = np.where(others.any(axis=1, keepdims=True), others, weights)
+        others = free & ~((own[:, None, :] == artists[:, :, None]) & (own >= 0)[:, None, :]).any(axis=1)
+        # Without this a candidate of chance 0 would count as another artist's track that is left.
+        drawable = np.where(others, candidates.probabilities, 0.0).any(axis=1, keepdims=True)
+        free = np.where(drawable, others, free)
+    chosen, even = _shares(np.where(free, chosen, 0.0)), _shares(free.astype(np.float64))
+    explore = np.where(chosen.any(axis=1, keepdims=True), candidates.explore, 1.0 if candidates.explore > 0 else 0.0)
+    exploring = explore * even
+    return (1 - explore) * chosen + exploring, exploring
+
+
+def _shares(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     totals = weights.sum(axis=1, keepdims=True)
-    chances: npt.NDArray[np.float64] = np.divide(weights, totals, out=np.zeros_like(weights), where=totals > 0)
-    return chances
+    shares: npt.NDArray[np.float64] = np.divide(weights, totals, out=np.zeros_like(weights), where=totals > 0)
+    return shares
 
 
 def draw_slates(
@@ -89,30 +98,37 @@ def draw_slates(
     """Draw a slate for every row, rank after rank, each by `slot_chances`; `keys` (n,) are the users' ids.
 
     A row's slate depends on its key, the seed and its candidates alone: candidates are walked in the order of track
-    positions (which is the order of track_id), whatever their order in the row.
+    positions (which is the order of track_id), whatever their order in the row. A track whose chance at its rank is
+    mostly exploring has the source `explore`.
     """
     order = np.argsort(candidates.tracks, axis=1, kind="stable")
-    tracks = np.take_along_axis(candidates.tracks, order, axis=1)
-    probabilities = np.take_along_axis(candidates.probabilities, order, axis=1).astype(np.float64)
-    rows, words = np.arange(len(tracks)), keys_of(keys)
-    above = np.full((len(tracks), 0), -1, dtype=np.int32)
-    picked, propensity = [], []
+    ordered = Candidates(
+        tracks=np.take_along_axis(candidates.tracks, order, axis=1),
+        scores=np.take_along_axis(candidates.scores, order, axis=1),
+        probabilities=np.take_along_axis(candidates.probabilities, order, axis=1),
+        sources=np.take_along_axis(candidates.sources, order, axis=1),
+        explore=candidates.explore,
+    )
+    rows, words = np.arange(len(order)), keys_of(keys)
+    above = np.full((len(order), 0), -1, dtype=np.int32)
+    picked, propensity, source = [], [], []
     for slot in range(slots):
-        chances = slot_chances(tracks, probabilities, above, spread)
+        chances, exploring = slot_chances(ordered, above, spread)
         reached = np.cumsum(chances, axis=1)
         # The last candidate with a chance: where rounding leaves the sum below a draw next to 1.
         last = chances.shape[1] - 1 - np.argmax(chances[:, ::-1] > 0, axis=1)
         place = np.minimum((reached <= uniforms(words, seed, slot)[:, None]).sum(axis=1), last)
         chance = chances[rows, place]
-        above = np.column_stack([above, np.where(chance > 0, tracks[rows, place], -1)]).astype(np.int32)
-        picked.append(order[rows, place])
+        above = np.column_stack([above, np.where(chance > 0, ordered.tracks[rows, place], -1)]).astype(np.int32)
+        picked.append(place)
         propensity.append(chance)
-    places = np.column_stack(picked)
+        mostly = exploring[rows, place] > chance / 2
+        source.append(np.where(mostly, SOURCES.index("explore"), ordered.sources[rows, place]))
     return Slates(
         tracks=above,
         propensity=np.column_stack(propensity),
-        score=np.take_along_axis(candidates.scores, places, axis=1).astype(np.float64),
-        source=np.take_along_axis(candidates.sources, places, axis=1).astype(np.int8),
+        score=np.take_along_axis(ordered.scores, np.column_stack(picked), axis=1).astype(np.float64),
+        source=np.column_stack(source).astype(np.int8),
     )
 
 

@@ -82,15 +82,15 @@ def test_critic_moves_scores_only_where_the_manifest_says_so() -> None:
     np.testing.assert_allclose(reranked.scores[held], alone.scores[held] + 2.0 * critics, atol=2e-5)
 
 
-def test_what_only_the_even_share_brings_is_called_exploring() -> None:
+def test_the_exploring_share_is_told_and_even() -> None:
     catalogue, contexts = random_world()
-    candidates = DdpgW(
-        KnownModel(Serving(k=50, temperature=0.05, explore=0.2), catalogue.actions[5]), catalogue
-    ).propose(contexts)
-    exploring = candidates.sources == SOURCES.index("explore")
-    even = 0.2 / (candidates.tracks >= 0).sum(axis=1, keepdims=True)
-    np.testing.assert_array_equal((candidates.probabilities < 2 * even), exploring)
-    assert 0 < exploring.sum() < exploring.size
+    quiet = KnownModel(Serving(k=50, temperature=0.05, explore=0.0), catalogue.actions[5])
+    trying = KnownModel(Serving(k=50, temperature=0.05, explore=0.2), catalogue.actions[5])
+    alone, mixed = (DdpgW(model, catalogue).propose(contexts) for model in (quiet, trying))
+    assert (alone.explore, mixed.explore) == (0.0, 0.2)
+    held = mixed.tracks >= 0
+    even = held / held.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(mixed.probabilities, 0.8 * alone.probabilities + 0.2 * even, atol=1e-12)
 
 
 def test_state_reaches_the_actor() -> None:
