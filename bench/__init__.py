@@ -1,0 +1,1 @@
+"""Speed, measured: each module is a bench with `run(size) -> rows`."""
