@@ -10,7 +10,7 @@ from types import FrameType
 
 from musicbox_lib import java, lake
 from musicbox_lib.errors import MusicBoxError
-from musicbox_lib.run_dag import hold
+from musicbox_lib.run_dag import close_aborted_runs, hold
 
 
 def serve() -> int:
@@ -18,6 +18,7 @@ def serve() -> int:
     as admin (SimpleAuthManager), which is why it listens on 127.0.0.1 and is not for production."""
     java.choose()
     with hold():
+        close_aborted_runs()
         address = f"http://{os.environ['AIRFLOW__API__HOST']}:{os.environ['AIRFLOW__API__PORT']}"
         sys.stdout.write(
             f"Airflow on {lake.root()}, in about 20 s at {address} (for development: no password, this machine only).\n"
