@@ -131,4 +131,4 @@ def versions() -> dict[str, int]:
 def rows_of(name: str) -> list[dict[str, Any]]:
     """A table's rows, read without Spark."""
     found = lake.snapshot(name)
-    return [] if found is None else found.to_pyarrow_table().to_pylist()  # type: ignore[no-any-return]
+    return [] if found is None else found.to_pyarrow_table().to_pylist()

@@ -18,7 +18,7 @@ from musicbox_lib.evaluation.estimators import UNIFORM_POOL, Sums, sums_of
 from musicbox_lib.evaluation.reward_model import RewardModel
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.draws import keys_of
-from musicbox_lib.policies.interface import Candidates, ContextBlock
+from musicbox_lib.policies.interface import ContextBlock
 from musicbox_lib.policies.slates import draw_slates, probability_of
 from musicbox_lib.reports import legacy
 from musicbox_lib.reports.contenders import Contender, baselines, champion
@@ -234,13 +234,7 @@ def _answers(block: pa.RecordBatch, plays: _Plays, rival: Contender, model: Rewa
     skips = model.skip(contexts.user_plays, contexts.user_skips, candidates.tracks)
     chances = candidates.probabilities.astype(np.float64)
     middle = plays.is_middle
-    at_middle = Candidates(
-        candidates.tracks[middle],
-        candidates.scores[middle],
-        candidates.probabilities[middle],
-        candidates.sources[middle],
-    )
-    slates = draw_slates(at_middle, plays.sessions[middle], seed, legacy.SLOTS, rival.spread)
+    slates = draw_slates(candidates.take(middle), plays.sessions[middle], seed, legacy.SLOTS, rival.spread)
     chance = probability_of(candidates, played)
     return _Answers(
         weights=np.divide(chance, plays.propensity, out=np.zeros_like(chance), where=plays.is_weighed),

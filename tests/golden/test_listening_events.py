@@ -46,8 +46,8 @@ def planted() -> bytes:
     latin = as_csv([play("latin", 10) | {"track_id_clean": "t_é"}]).splitlines()[1]
     content += latin.replace("é".encode(), b"\xe9") + b"\n"
     # Good sessions, and two whose ids are wrong.
-    for session in [f"good-{number:03d}" for number in range(60)]:
-        content += b"\n".join(as_csv(plays(session)).splitlines()[1:]) + b"\n"
+    for good in [f"good-{number:03d}" for number in range(60)]:
+        content += b"\n".join(as_csv(plays(good)).splitlines()[1:]) + b"\n"
     content += as_csv([play("a session", 1, 1)]).splitlines()[1] + b"\n"
     return content
 
