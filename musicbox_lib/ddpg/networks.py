@@ -11,8 +11,8 @@ from keras import ops
 
 from musicbox_lib.ddpg.config import Config
 
-EPSILON = 1e-6
-"""Keeps a norm's root differentiable at zero; far below a unit vector's length."""
+EPSILON = 1e-8
+"""Keeps a norm's root differentiable at zero; an untrained vector's square is about .003."""
 
 
 def unit(vectors: keras.KerasTensor) -> keras.KerasTensor:

@@ -24,6 +24,8 @@ from musicbox_lib.training.off_policy import Logged, logged_plays
 from musicbox_lib.training.trainer import quality_scale, train, with_scaled_quality
 
 if TYPE_CHECKING:
+    import tensorflow as tf
+
     from musicbox_lib.policies.catalogue import Catalogue
 
 log = logging.getLogger("musicbox.trainer")
@@ -68,24 +70,33 @@ def train_model(
         write_catalogue(features, embeddings, made / CATALOGUE)
         catalogue = read_catalogue(made / CATALOGUE)
         scale = quality_scale(catalogue.quality, catalogue.plays, config)
-        rows = reader.read_rows(of_transitions, COLUMNS, ("session_id", "session_position"), seed)
-        _refuse_mismatch(rows, catalogue, of_transitions)
-        log.info(
-            "%s: %d transitions, %d tracks, state of %d", day, len(rows["r_t"]), len(catalogue), rows["o_tm1"].shape[1]
-        )
+        state_size, action_size = reader.sizes(of_transitions)
+        _refuse_mismatch(action_size, catalogue, of_transitions)
+        whole = reader.fits_memory(of_transitions, state_size, action_size)
+        folds = range(10) if whole else (VALIDATION_FOLD, HELD_OUT_FOLD)
+        rows = reader.read_rows(of_transitions, COLUMNS, ("session_id", "session_position"), folds, seed)
+        log.info("%s: %d transitions, %d tracks, state of %d", day, of_transitions.rows, len(catalogue), state_size)
+        if whole:
+            batches = reader.memory_batches(_training_rows(rows, of_transitions), config.batch_size, seed)
+        else:
+            log.info("they are streamed each epoch: more than %d bytes", reader.IN_MEMORY_BYTES)
+            batches = reader.streamed_batches(
+                of_transitions, TRAINING_FOLDS, state_size, action_size, config.batch_size, seed
+            )
         trained = train(
-            _batches(rows, scale, config, seed),
+            _scaled(batches, scale),
             with_scaled_quality(catalogue.actions, scale),
             _judging(rows, VALIDATION_FOLD, catalogue, seed),
             _judging(rows, HELD_OUT_FOLD, catalogue, seed),
             config,
             seed,
         )
+        digits = _fingerprint(rows, None if whole else of_transitions, made / CATALOGUE, config, seed)
         manifest = Manifest(
-            model_id=f"ddpgw-{day}-{_fingerprint(rows, made / CATALOGUE, config, seed)}",
+            model_id=f"ddpgw-{day}-{digits}",
             dt=day,
             seed=seed,
-            state_size=int(rows["o_tm1"].shape[1]),
+            state_size=state_size,
             embedding_size=int(catalogue.embedding.shape[1]),
             quality_scale=scale,
             config=config,
@@ -103,11 +114,17 @@ def train_model(
     return manifest
 
 
-def _batches(rows: reader.Rows, scale: float, config: Config, seed: int) -> Iterator[tuple[Any, ...]]:
+def _training_rows(rows: reader.Rows, snapshot: reader.Snapshot) -> reader.Rows:
     training = rows["fold"] < TRAINING_FOLDS
-    kept = {name: rows[name][training] for name in reader.LEARNER_COLUMNS}
-    kept["a_tm1"] = with_scaled_quality(kept["a_tm1"], scale)
-    return iter(reader.memory_batches(kept, min(config.batch_size, int(training.sum())), seed))
+    if not training.any():
+        raise DataRefused(f"{snapshot.partition} has no user of the training folds: deliver more sessions.")
+    return {name: rows[name][training] for name in reader.LEARNER_COLUMNS}
+
+
+def _scaled(batches: tf.data.Dataset, scale: float) -> Iterator[tuple[Any, ...]]:
+    """The batches with the action's quality as the networks have it."""
+    for o_tm1, a_tm1, r_t, d_t, o_t in batches:
+        yield o_tm1, a_tm1 * ([1.0] * (a_tm1.shape[1] - 1) + [scale]), r_t, d_t, o_t
 
 
 def _judging(rows: reader.Rows, fold: int, catalogue: Catalogue, seed: int) -> Logged:
@@ -118,23 +135,25 @@ def _judging(rows: reader.Rows, fold: int, catalogue: Catalogue, seed: int) -> L
     return logged_plays(kept, catalogue.positions(kept["track_id"]), catalogue.play_share)
 
 
-def _refuse_mismatch(rows: reader.Rows, catalogue: Catalogue, snapshot: reader.Snapshot) -> None:
-    if not (rows["fold"] < TRAINING_FOLDS).any():
-        raise DataRefused(f"{snapshot.partition} has no user of the training folds: deliver more sessions.")
+def _refuse_mismatch(action_size: int, catalogue: Catalogue, snapshot: reader.Snapshot) -> None:
     embedding = catalogue.embedding.shape[1]
-    if rows["a_tm1"].shape[1] != embedding + 1:
+    if action_size != embedding + 1:
         raise DataRefused(
-            f"{snapshot.partition}: actions have {rows['a_tm1'].shape[1]} numbers where this night's embeddings make "
+            f"{snapshot.partition}: actions have {action_size} numbers where this night's embeddings make "
             f"{embedding + 1}: run the job transitions again."
         )
 
 
-def _fingerprint(rows: reader.Rows, catalogue: Path, config: Config, seed: int) -> str:
-    """8 hex digits of everything that makes the weights: inputs by content (rows are in a fixed order), so that a
-    partition written again with the same rows gives the same model; config, seed and the code."""
-    digest = hashlib.sha256(json.dumps([config.as_json(), seed]).encode())
+def _fingerprint(
+    rows: reader.Rows, streamed: reader.Snapshot | None, catalogue: Path, config: Config, seed: int
+) -> str:
+    """8 hex digits of everything that makes the weights: config, seed, code and the inputs by content (rows are in a
+    fixed order), so that a partition written again with the same rows gives the same model. Rows that were streamed
+    count by their file list."""
+    digest = hashlib.sha256(json.dumps([config.as_json(), seed, streamed and streamed.files_sha256]).encode())
     for name in COLUMNS:
-        digest.update(np.ascontiguousarray(rows[name].astype("U") if rows[name].dtype == object else rows[name]).data)
+        values = rows[name]
+        digest.update(np.ascontiguousarray(values.astype("U") if values.dtype == object else values).data)
     digest.update(sha256_of(catalogue).encode())
     package = Path(__file__).resolve().parent.parent
     for source in sorted([*(package / "ddpg").glob("*.py"), *(package / "training").glob("*.py")]):

@@ -10,7 +10,7 @@ import hashlib
 import itertools
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -151,11 +151,19 @@ def row_groups(snapshot: Snapshot, columns: tuple[str, ...], seed: int) -> Itera
         )
 
 
-def read_rows(snapshot: Snapshot, columns: tuple[str, ...], order_by: tuple[str, ...], seed: int) -> Rows:
-    """The whole partition in memory, in the order of `order_by` (so it does not depend on how Spark cut the files)."""
-    groups = list(row_groups(snapshot, columns, seed))
+def read_rows(
+    snapshot: Snapshot, columns: tuple[str, ...], order_by: tuple[str, ...], folds: Collection[int], seed: int
+) -> Rows:
+    """The rows of those folds in memory, out of one counted epoch, in the order of `order_by` (so it does not depend
+    on how Spark cut the files). `columns` has `fold`."""
+    groups = []
+    for group in row_groups(snapshot, columns, seed):
+        kept = np.isin(group["fold"], list(folds))
+        groups.append({name: group[name][kept] for name in columns})
     rows = {name: np.concatenate([group[name] for group in groups]) for name in columns}
-    uneven = [name for name in columns if rows[name].dtype == object and not isinstance(rows[name][0], str)]
+    uneven = [
+        name for name in columns if rows[name].dtype == object and not isinstance(next(iter(rows[name]), ""), str)
+    ]
     if uneven:
         raise DataRefused(
             f"{snapshot.partition}: the lists of {', '.join(uneven)} differ in length: write the day anew."
@@ -164,20 +172,27 @@ def read_rows(snapshot: Snapshot, columns: tuple[str, ...], order_by: tuple[str,
     return {name: values[order] for name, values in rows.items()}
 
 
+def sizes(snapshot: Snapshot) -> tuple[int, int]:
+    """Lengths of a state and of an action, by the first row group."""
+    first = next(row_groups(snapshot, ("o_tm1", "a_tm1"), seed=0))
+    return int(first["o_tm1"].shape[1]), int(first["a_tm1"].shape[1])
+
+
 def fits_memory(snapshot: Snapshot, state_size: int, action_size: int) -> bool:
     """Whether the learner's columns stay within IN_MEMORY_BYTES."""
     return snapshot.rows * 4 * (2 * state_size + action_size + 2) <= IN_MEMORY_BYTES
 
 
 def memory_batches(rows: Rows, batch_size: int, seed: int) -> tf.data.Dataset:
-    """Endless batches of LEARNER_COLUMNS from memory, every epoch in a new seeded order."""
+    """Endless batches of LEARNER_COLUMNS from memory, every epoch in a new seeded order; a batch of all rows where
+    there are fewer than `batch_size`."""
     import tensorflow as tf
 
     columns = [tf.constant(rows[name], tf.float32) for name in LEARNER_COLUMNS]
     count = len(rows["r_t"])
     # Places are shuffled, not rows: 83,000 rows/s through unbatch and shuffle were slower than the learner.
     places = tf.data.Dataset.range(count).shuffle(count, seed=seed, reshuffle_each_iteration=True).repeat()
-    batches = places.batch(batch_size, drop_remainder=True)
+    batches = places.batch(min(batch_size, count), drop_remainder=True)
     return batches.map(lambda place: tuple(tf.gather(column, place) for column in columns)).prefetch(2)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import pytest
 import tensorflow as tf
 
 from musicbox_lib.ddpg.config import Config
@@ -128,15 +127,16 @@ def test_finds_the_optimum_of_a_quadratic_bandit() -> None:
     assert cosine.mean() > 0.95, cosine.mean()
 
 
-@pytest.mark.parametrize("other_seed, same", [(5, True), (6, False)])
-def test_same_seed_same_weights(other_seed: int, same: bool) -> None:
+def test_same_seed_same_weights() -> None:
     tf.config.experimental.enable_op_determinism()
-    models = [Learner(TRACKS, STATE, SMALL, seed) for seed in (5, other_seed)]
-    for model in models:
-        for step in range(6):
+    weights = []
+    for seed in (5, 5, 6):
+        model = Learner(TRACKS, STATE, SMALL, seed)
+        for step in range(4):
             model.step(some_batch(64, seed=step))
-    pairs = list(zip(*(model.weights() for model in models), strict=True))
-    assert all((mine == theirs).all() for mine, theirs in pairs) == same
+        weights.append(model.weights())
+    assert all((mine == again).all() for mine, again in zip(weights[0], weights[1], strict=True))
+    assert any((mine != other).any() for mine, other in zip(weights[0], weights[2], strict=True))
 
 
 def test_restore_puts_the_weights_back() -> None:

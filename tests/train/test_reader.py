@@ -23,10 +23,13 @@ COLUMNS = ("session_id", "session_position", "fold", *reader.LEARNER_COLUMNS)
 def test_an_epoch_is_the_snapshot_row_for_row(tiny_lake: Path) -> None:
     snapshot = reader.snapshot_of(TRANSITIONS)
     assert (snapshot.rows, snapshot.version) == (USERS * PLAYS, 0)
-    rows = reader.read_rows(snapshot, COLUMNS, ("session_id", "session_position"), seed=1)
+    rows = reader.read_rows(snapshot, COLUMNS, ("session_id", "session_position"), range(10), seed=1)
     assert rows["o_tm1"].shape == (USERS * PLAYS, 31)
     assert rows["a_tm1"].shape == (USERS * PLAYS, EMBEDDING + 1)
     assert rows["o_tm1"].dtype == np.float32
+    assert reader.sizes(snapshot) == (31, EMBEDDING + 1)
+    held_out = reader.read_rows(snapshot, COLUMNS, ("session_id", "session_position"), (9,), seed=1)
+    np.testing.assert_array_equal(held_out["o_t"], rows["o_t"][rows["fold"] == 9])
     assert [f"{s}/{p}" for s, p in zip(rows["session_id"][:3], rows["session_position"][:3], strict=True)] == [
         "s00000/1",
         "s00000/2",
@@ -38,7 +41,7 @@ def test_a_short_read_is_refused(tiny_lake: Path) -> None:
     snapshot = reader.snapshot_of(TRANSITIONS)
     longer = dataclasses.replace(snapshot, rows=snapshot.rows + 1)
     with pytest.raises(DataRefused, match=f"read {snapshot.rows} rows where version 0 holds {snapshot.rows + 1}"):
-        reader.read_rows(longer, COLUMNS, ("session_id",), seed=1)
+        reader.read_rows(longer, COLUMNS, ("session_id",), range(10), seed=1)
 
 
 def test_a_lost_row_group_is_refused(tiny_lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,7 +54,7 @@ def test_a_lost_row_group_is_refused(tiny_lake: Path, monkeypatch: pytest.Monkey
     whole = petastorm.make_batch_reader
     monkeypatch.setattr(petastorm, "make_batch_reader", lambda urls, **options: whole(urls[1:], **options))
     with pytest.raises(DataRefused, match="nothing was trained"):
-        reader.read_rows(snapshot, COLUMNS, ("session_id",), seed=1)
+        reader.read_rows(snapshot, COLUMNS, ("session_id",), range(10), seed=1)
 
 
 def add_rows(root: Path, changes: dict[str, Any], mode: str = "append") -> None:
@@ -83,7 +86,7 @@ def test_other_days_and_removed_files_are_not_read(tiny_lake: Path) -> None:
     add_rows(tiny_lake, {"dt": DAY}, mode="overwrite")
     now = reader.snapshot_of(TRANSITIONS)
     assert now.rows == 2 and now.files_sha256 != before.files_sha256
-    rows = reader.read_rows(now, COLUMNS, ("session_id", "session_position"), seed=1)
+    rows = reader.read_rows(now, COLUMNS, ("session_id", "session_position"), range(10), seed=1)
     assert rows["r_t"].tolist() == [1.0, 0.0]
 
 
@@ -117,7 +120,7 @@ def test_memory_batches_give_every_row_once_an_epoch_in_a_seeded_order() -> None
 
 def test_streamed_batches_are_the_training_folds_in_a_seeded_order(tiny_lake: Path) -> None:
     snapshot = reader.snapshot_of(TRANSITIONS)
-    everything = reader.read_rows(snapshot, COLUMNS, ("session_id", "session_position"), seed=1)
+    everything = reader.read_rows(snapshot, COLUMNS, ("session_id", "session_position"), range(10), seed=1)
     training = int((everything["fold"] < 8).sum())
 
     def epoch(seed: int) -> list[float]:

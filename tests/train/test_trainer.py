@@ -14,6 +14,7 @@ from musicbox_lib.ddpg.config import Config
 from musicbox_lib.ddpg.model_folder import Manifest, load_model
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.policies.catalogue_file import read_catalogue
+from musicbox_lib.training import reader
 from musicbox_lib.training.new_model import train_model
 
 QUICK = Config(actor_units=(32,), critic_units=(32, 16), batch_size=128, steps=200, check_every=50)
@@ -51,7 +52,12 @@ def test_trains_a_model_better_than_the_log_and_the_same_again(tiny_lake: Path) 
     again = trained(tiny_lake)
     assert (again.model_id, again.files) == (first.model_id, first.files)
     assert again.inputs["training.transitions"]["files_sha256"] != first.inputs["training.transitions"]["files_sha256"]
-    assert trained(tiny_lake, seed=2).model_id != first.model_id
+
+
+def test_what_does_not_fit_memory_is_streamed(tiny_lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "IN_MEMORY_BYTES", 1000)
+    measured = trained(tiny_lake).metrics
+    assert measured["held_out_reward_snips"] > measured["held_out_reward_logged"] + 0.2
 
 
 def test_a_log_without_propensities_trains_and_says_so(lake_root: Path) -> None:
