@@ -39,9 +39,6 @@ class Settings(BaseSettings):
     """Driver memory where this process starts the JVM itself (tests, CLI)."""
     local_jvm_options: str = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
     """JVM options in local mode. The quick compiler alone suits jobs of seconds; set it empty for long local runs."""
-    local_codegen: bool = False
-    """Whether Spark compiles queries in local mode: a night's job of 2,500 rows took 56 s with it and 43 s without.
-    Set it to true for long local runs."""
     lock_seconds: float = 600.0
     """How long a write on a local file system waits for the table's lock."""
     mssd_log: Path = PROJECT.parent / "shared" / "data" / "mssd_sessions_4000.csv.gz"

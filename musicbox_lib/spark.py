@@ -60,13 +60,6 @@ def session(name: str) -> SparkSession:
             .config("spark.ui.enabled", "false")
             .config("spark.ui.showConsoleProgress", "false")
         )
-        if not settings().local_codegen:
-            # Interpreted, and without replanning after each shuffle: both pay only over millions of rows.
-            builder = (
-                builder.config("spark.sql.codegen.wholeStage", "false")
-                .config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
-                .config("spark.sql.adaptive.enabled", "false")
-            )
         if not submitted.contains("spark.driver.extraClassPath"):
             for key, value in local_conf().items():
                 builder = builder.config(key, value)

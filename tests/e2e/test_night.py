@@ -1,0 +1,107 @@
+"""A training and a night, whole, on a small generated world; then the same night again."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from deliveries import rows_of
+from rendered import run_dag
+
+from musicbox_lib.settings import settings
+from musicbox_lib.synthetic.generate import generate
+from musicbox_lib.tables import tables
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+FIRST = dt.date(2026, 11, 1)
+TRAINED, LAST = dt.date(2026, 11, 3), dt.date(2026, 11, 5)
+USERS = 80
+
+
+def every_row() -> dict[str, list[str]]:
+    """Every row of every table but the ledger, which says when it was written."""
+    names = [name for name, table in tables().items() if table.format == "delta" and name != "ops.run_ledger"]
+    return {name: sorted(str(sorted(row.items(), key=str)) for row in rows_of(name)) for name in names}
+
+
+@pytest.fixture(scope="module")
+def lake_after_the_night(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A lake trained for 3 November and scored for 4 and 5 November."""
+    root = tmp_path_factory.mktemp("night")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MUSICBOX_LAKE", str(root / "lake"))
+        settings.cache_clear()
+        generate(
+            users=USERS,
+            tracks=200,
+            days=5,
+            seed=7,
+            from_date=FIRST,
+            lake=root / "lake",
+            truth=root / "truth",
+            workers=1,
+        )
+        run_dag("musicbox_training", TRAINED)
+        for day in (dt.date(2026, 11, 4), LAST):
+            run_dag("musicbox_nightly", day)
+        yield root / "lake"
+    settings.cache_clear()
+
+
+def test_every_active_user_has_three_unheard_tracks_by_the_champion(lake_after_the_night: Path) -> None:
+    served = [row for row in rows_of("scores.top3_recommendations") if row["dt"] == LAST]
+    heard = {
+        row["user_id"]: set(row["track_ids"][-row["n_in_session"] :])
+        for row in rows_of("gold.last_sessions")
+        if row["dt"] == LAST
+    }
+    slates: dict[str, set[str]] = {}
+    for row in served:
+        slates.setdefault(row["user_id"], set()).add(row["track_id"])
+        assert 0 < row["propensity"] <= 1
+    assert set(slates) == set(heard) and len(heard) > USERS / 2
+    assert {len(slate) for slate in slates.values()} == {3}
+    assert [user for user, slate in slates.items() if slate & heard[user]] == []
+    [champion] = rows_of("models.registry")
+    assert {row["model_id"] for row in served} == {champion["model_id"]}
+    assert champion["status"] == "champion"
+
+
+def test_nothing_delivered_is_lost_and_nothing_is_read_before_its_day(lake_after_the_night: Path) -> None:
+    bronze = rows_of("bronze.session_events")
+    assert len(bronze) == len(rows_of("silver.listening_events")) + len(rows_of("silver.rejected_events"))
+    assert {row["dt"] for row in bronze} == {FIRST + dt.timedelta(days=n) for n in range(5)}
+    features = {row["dt"]: 0 for row in rows_of("gold.track_features")}
+    for row in rows_of("gold.track_features"):
+        features[row["dt"]] += row["plays"]
+    silver = [row["dt"] for row in rows_of("silver.listening_events")]
+    assert features == {day: sum(one <= day for one in silver) for day in features}
+
+
+def test_the_reports_have_every_policy_and_a_page(lake_after_the_night: Path) -> None:
+    rates = {
+        row["policy"]: row for row in rows_of("reports.skip_rate") if row["dt"] == LAST and row["segment"] == "all"
+    }
+    assert set(rates) == {"logged", "ddpg_w", "item_knn", "popularity", "random"}
+    assert 0 < rates["logged"]["skip_rate_logged_lo"] < rates["logged"]["skip_rate_logged_hi"] < 1
+    for row in rates.values():
+        assert (row["skip_rate_dr"] is None) == (row["evidence"] != "ok" or row["policy"] == "logged")
+    varied = {row["policy"] for row in rows_of("reports.diversity") if row["dt"] == LAST and row["segment"] == "all"}
+    assert varied == {"logged", "ddpg_w", "item_knn", "popularity", "random"}
+    page = (lake_after_the_night / "reports" / "html" / f"dt={LAST}" / "index.html").read_text()
+    assert "http://" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
+        "http://creativecommons.org", ""
+    )
+
+
+def test_the_same_night_again_gives_the_same_rows(lake_after_the_night: Path) -> None:
+    before = every_row()
+    run_dag("musicbox_nightly", LAST)
+    after = every_row()
+    assert {name for name in before if before[name] != after[name]} == set()
+    assert all(before.values())
