@@ -42,7 +42,7 @@ def play(session: str, position: int, length: int = 10, day: dt.date = DAY) -> d
         "hist_user_behavior_n_seekfwd": 0,
         "hist_user_behavior_n_seekback": 0,
         "hist_user_behavior_is_shuffle": False,
-        "hour_of_day": 7 + position,
+        "hour_of_day": (7 + position) % 24,
         "date": day,
         "premium": True,
         "context_type": "catalog",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from musicbox_lib.errors import MusicBoxError
 from musicbox_lib.tables import Expectation, Table
-from musicbox_lib.validation.rules import ACCEPTED, REJECTED, TABLE_TYPES
+from musicbox_lib.validation.rules import ACCEPTED, FAULTY, REJECTED, TABLE_TYPES
 from musicbox_lib.validation.suite import Finding
 
 DECISIONS = {"quarantine": "quarantine", "warn": "warn", "fail": "stop"}
@@ -40,7 +40,7 @@ def _result(day: dt.date, rule: Expectation, counts: Mapping[str, int], rows: in
     if rule.type == "expect_table_row_count_to_be_between":
         success = rows >= int(rule.kwargs["min_value"])
     elif rule.type == "expect_column_mean_to_be_between":
-        unexpected = counts.get(REJECTED, 0)
+        unexpected = counts.get(FAULTY, 0)
         success = unexpected <= float(rule.kwargs["max_value"]) * rows
     else:
         success = rows - unexpected >= float(rule.kwargs.get("mostly", 1.0)) * rows

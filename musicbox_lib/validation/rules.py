@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 TABLE_TYPES = ("expect_table_row_count_to_be_between", "expect_column_mean_to_be_between")
 ACCEPTED = "#accepted"
 REJECTED = "#rejected"
+FAULTY = "#faulty"
+# A log that lands twice repeats every row and is as good as one that lands once: this is no fault of the delivery.
+REPETITIONS = ("no_duplicate", "first_delivery")
 
 
 def row_rules(table: Table) -> tuple[Expectation, ...]:
@@ -66,7 +69,7 @@ def broken_by(rule: Expectation) -> Column:
 
 def with_broken_rules(rows: DataFrame, table: Table) -> DataFrame:
     """Add `broken` (array<string>: every row rule that the row breaks), `rules` (those of them that send it to
-    quarantine) and `is_rejected` (int, 1 where there are any)."""
+    quarantine), `is_rejected` (int, 1 where there are any) and `is_faulty` (1 where it does more than repeat)."""
     from pyspark.sql import functions as F
 
     def broken(rules: Iterable[Expectation]) -> Column:
@@ -77,13 +80,17 @@ def with_broken_rules(rows: DataFrame, table: Table) -> DataFrame:
         rows.withColumn("broken", broken(row_rules(table)))
         .withColumn("rules", F.filter("broken", lambda name: name.isin(quarantine)))
         .withColumn("is_rejected", (F.size("rules") > 0).cast("int"))
+        .withColumn("is_faulty", F.exists("rules", lambda name: ~name.isin(*REPETITIONS)).cast("int"))
     )
 
 
 def count_broken(flagged: DataFrame) -> DataFrame:
-    """(dt, name, rows): rows per day that break each rule, and under `#accepted` and `#rejected` how the day splits."""
+    """(dt, name, rows): rows per day that break each rule, under `#accepted` and `#rejected` how the day splits,
+    and under `#faulty` the rejected ones that do more than repeat."""
     from pyspark.sql import functions as F
 
     side = F.when(F.col("is_rejected") == 1, F.lit(REJECTED)).otherwise(F.lit(ACCEPTED))
-    named = flagged.select("dt", F.explode(F.concat(F.array(side), "broken")).alias("name"))
+    faulty = F.when(F.col("is_faulty") == 1, F.lit(FAULTY))
+    names = F.concat(F.array_compact(F.array(side, faulty)), "broken")
+    named = flagged.select("dt", F.explode(names).alias("name"))
     return named.groupBy("dt", "name").agg(F.count(F.lit(1)).alias("rows"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -66,6 +67,9 @@ def import_ahead() -> None:
 def _batch(rows: DataFrame) -> Any:
     gx = _quiet_import()
     context = gx.get_context(mode="ephemeral")
+    # It makes a temporary folder for a site of documents that nobody builds.
+    for site in (context.variables.data_docs_sites or {}).values():
+        shutil.rmtree(site["store_backend"]["base_directory"], ignore_errors=True)
     context.variables.progress_bars = {"globally": False, "metric_calculations": False}
     source = context.data_sources.add_spark(name="musicbox", persist=False)
     definition = source.add_dataframe_asset(name="rows").add_batch_definition_whole_dataframe("all")

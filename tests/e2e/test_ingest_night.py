@@ -59,7 +59,7 @@ def test_a_night_takes_in_what_no_earlier_night_knew(spark: SparkSession, lake_r
 def test_users_come_from_the_log_then_the_file_then_the_session(spark: SparkSession, lake_root: Path) -> None:
     whole = as_csv([row for name in ("named", "alone", "two") for row in plays(name, 4)], OFFICIAL)
     deliver(lake_root, whole, "no_users.csv")
-    deliver(lake_root, as_csv([*plays("told", 4), *plays("good", 20), *plays("fine", 20)]))
+    deliver(lake_root, as_csv([*plays("told", 4), *plays("good", 20), *plays("fine", 20), *plays("well", 20)]))
     users = lake_root / "landing" / "session_users" / "users.csv"
     users.parent.mkdir(parents=True)
     users.write_text("session_id,user_id\nnamed,ann\ntold,not-this\ntwo,bob\ntwo,carl\nfar,dora\n")
@@ -71,6 +71,7 @@ def test_users_come_from_the_log_then_the_file_then_the_session(spark: SparkSess
         "told": "u-told",
         "good": "u-good",
         "fine": "u-fine",
+        "well": "u-well",
     }
     assert {(row["session_id"], *row["rules"]) for row in rows_of("silver.rejected_events")} == {("two", "one_user")}
     named = sorted((row for row in events if row["session_id"] == "named"), key=lambda row: row["session_position"])
