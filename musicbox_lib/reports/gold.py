@@ -35,7 +35,7 @@ def _days(partition: ReadPartition) -> list[dt.date]:
 
 def _of_day(name: str, day: dt.date) -> pd.DataFrame:
     found: Any = lake.snapshot(name)
-    frame: pd.DataFrame = found.to_pyarrow_table(partitions=[("dt", "=", day.isoformat())]).to_pandas()
+    frame: pd.DataFrame = found.to_pyarrow_table(filters=[("dt", "=", day)]).to_pandas()
     return frame
 
 

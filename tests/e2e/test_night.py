@@ -64,7 +64,8 @@ def test_every_active_user_has_three_unheard_tracks_by_the_champion(lake_after_t
     for row in served:
         slates.setdefault(row["user_id"], set()).add(row["track_id"])
         assert 0 < row["propensity"] <= 1
-    assert set(slates) == set(heard) and len(heard) > USERS / 2
+    assert set(slates) == set(heard)
+    assert len(heard) > USERS / 2
     assert {len(slate) for slate in slates.values()} == {3}
     assert [user for user, slate in slates.items() if slate & heard[user]] == []
     [champion] = rows_of("models.registry")
