@@ -37,8 +37,9 @@ class Settings(BaseSettings):
     """Shuffle partitions in local mode: 50 made 25 small operations take three minutes."""
     driver_memory: str = "3g"
     """Driver memory where this process starts the JVM itself (tests, CLI)."""
-    local_jvm_options: str = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-    """JVM options in local mode. The quick compiler alone suits jobs of seconds; set it empty for long local runs."""
+    local_jvm_options: str = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m"
+    """JVM options in local mode. The quick compiler alone suits jobs of seconds; set it empty for long local runs.
+    With it the JVM keeps room for 48 MB of code, which a long session fills (`Out of space in CodeCache`)."""
     lock_seconds: float = 600.0
     """How long a write on a local file system waits for the table's lock."""
     mssd_log: Path = PROJECT.parent / "shared" / "data" / "mssd_sessions_4000.csv.gz"
