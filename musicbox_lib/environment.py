@@ -72,6 +72,8 @@ def script() -> str:
     lines = ["# Written by `make setup` for this machine: . .setup/environment.sh"]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in fixed().items()]
     lines += [f'[ -n "${{{name}:-}}" ] || export {name}={shlex.quote(value)}' for name, value in given().items()]
+    # Without it, tasks look for Airflow's API on port 8080, whatever the port is.
+    lines.append('export AIRFLOW__API__BASE_URL="http://127.0.0.1:$AIRFLOW__API__PORT"')
     # Airflow's first: `airflow standalone` looks for `airflow`, the Spark operator for `spark-submit`.
     lines.append(f'export PATH={shlex.quote(f"{AIRFLOW}/bin:{JOBS}/bin:{java.choose().home}/bin")}:"$PATH"')
     for name, default in (("MUSICBOX_LAKE", "lake"), ("MUSICBOX_TRUTH", "truth")):
