@@ -28,10 +28,10 @@ POOL = "spark"
 one JVM (the table locks are the second line)."""
 REFUSALS = (UsageError.exit_code, DataRefused.exit_code)
 """The same words and the same data are refused again, so these exit codes are not retried."""
+CRASH = re.compile(r"^((?:\w+\.)*\w*(?:Error|Exception|Interrupt): .*)$", re.MULTILINE)
+"""The last line of a traceback: what a job that crashed has to say."""
 SENTENCE = re.compile(r"(?:ERROR musicbox|^musicbox): (.+)", re.MULTILINE)
 """How a job and the command line say why they stop."""
-CRASH = re.compile(r"^[A-Za-z_.]*(?:Error|Exception)\b.*", re.MULTILINE)
-"""The last line of a Python traceback."""
 
 DEFAULTS: dict[str, Any] = {
     # One retry: what passes by itself (a lock held by another writer, a full disk being cleaned) passes in a minute;
@@ -61,9 +61,9 @@ def sentence_of(text: str) -> str:
 
 def fail(name: str, exit_code: int, output: str) -> None:
     """Raise for a job that ended with that code: Refused for wrong words or data, else an error that is retried."""
-    sentence = (
-        sentence_of(output) or f"{name}: ended with exit code {exit_code} and no sentence; its log has the reason."
-    )
+    crashed = CRASH.findall(output)
+    reason = f" ({crashed[-1]}); its log has the rest." if crashed else " and no sentence; its log has the reason."
+    sentence = sentence_of(output) or f"{name}: ended with exit code {exit_code}{reason}"
     if exit_code in REFUSALS:
         raise Refused(sentence)
     raise AirflowException(sentence)
