@@ -60,8 +60,9 @@ define install
 	touch $@
 endef
 
-.setup/jobs: locks/jobs.txt pyproject.toml | .setup/uv
+.setup/jobs: locks/jobs.txt pyproject.toml musicbox_lib/compiled_zips.py | .setup/uv
 	$(call install,jobs,.venv)
+	.venv/bin/python -m musicbox_lib.compiled_zips
 
 .setup/airflow: locks/airflow.txt pyproject.toml | .setup/uv .setup/jobs
 	$(call install,airflow,.venv-airflow)

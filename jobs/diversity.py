@@ -6,7 +6,7 @@ from musicbox_lib import job, lake
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.lake import ReadPartition, WritePartition
 from musicbox_lib.reports import diversity as slates
-from musicbox_lib.reports.gold import as_frame, tracks_of
+from musicbox_lib.reports.gold import tracks_of
 from musicbox_lib.settings import settings
 from musicbox_lib.spark import session
 
@@ -51,7 +51,7 @@ def main(
     )
     read = (top3_recommendations, last_sessions, track_features, track_embeddings, listening_events)
     inputs = {partition.table.name: str(lake.version_of(partition.table.name)) for partition in read}
-    lake.overwrite(as_frame(spark, rows, diversity.table), diversity, inputs)
+    lake.overwrite_rows("diversity", rows, diversity, inputs)
 
 
 if __name__ == "__main__":

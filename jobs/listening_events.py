@@ -1,6 +1,7 @@
 """bronze.session_events -> silver.listening_events, silver.rejected_events and silver.validation_results."""
 
 import argparse
+from dataclasses import asdict
 
 from musicbox_lib import job, lake
 from musicbox_lib.errors import DataRefused
@@ -40,7 +41,7 @@ def main(
     night.hold_against_bronze(counts, session_events)
     results = [result for day in days for result in decision.judge(day, counts[day], listening_events.table)]
     decision.hold_against(find(flagged, listening_events.table), results, listening_events.table)
-    lake.overwrite(night.as_frame(spark, results), validation_results, inputs, days)
+    lake.overwrite_rows("listening_events", [asdict(result) for result in results], validation_results, inputs, days)
     if stops := decision.stopping(results):
         raise DataRefused(f"the night stops, nothing was published: {stops}: see silver.validation_results.")
     lake.overwrite(as_rejected_events(flagged), rejected_events, inputs, days)

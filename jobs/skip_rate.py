@@ -8,7 +8,7 @@ from musicbox_lib import job, lake
 from musicbox_lib.lake import ReadPartition, WritePartition
 from musicbox_lib.reports import policy_comparison as comparisons
 from musicbox_lib.reports import skip_rate as rates
-from musicbox_lib.reports.gold import as_frame, tracks_of
+from musicbox_lib.reports.gold import tracks_of
 from musicbox_lib.scoring.serving import champion_as_of
 from musicbox_lib.spark import session
 
@@ -47,7 +47,7 @@ def main(
     read = (listening_events, track_features, track_embeddings, registry)
     inputs = {partition.table.name: str(lake.version_of(partition.table.name)) for partition in read}
     for partition, rows in ((skip_rate, rates.rows(night)), (policy_comparison, comparisons.rows(night))):
-        lake.overwrite(as_frame(spark, rows, partition.table), partition, inputs)
+        lake.overwrite_rows("skip_rate", rows, partition, inputs)
 
 
 if __name__ == "__main__":

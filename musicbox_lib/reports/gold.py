@@ -1,19 +1,14 @@
-"""Both edges of the reports' jobs that need no cluster: a night's tracks in, a few finished rows out."""
+"""The reports' edge that needs no cluster: a night's tracks in."""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from musicbox_lib import lake
-from musicbox_lib.contract import spark_fields
 from musicbox_lib.lake import ReadPartition
-from musicbox_lib.tables import Table
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
 
 
 def tracks_of(track_features: ReadPartition, track_embeddings: ReadPartition) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -37,14 +32,3 @@ def _of_day(name: str, day: dt.date) -> pd.DataFrame:
     found: Any = lake.snapshot(name)
     frame: pd.DataFrame = found.to_pyarrow_table(filters=[("dt", "=", day)]).to_pandas()
     return frame
-
-
-def as_frame(spark: SparkSession, rows: list[dict[str, Any]], found: Table) -> DataFrame:
-    """Rows as a frame of the table's columns, null where a row leaves one out. Through Arrow: a frame of Python rows
-    would start a Python worker for each action on it."""
-    import pyarrow as pa
-    from pyspark.sql.pandas.types import to_arrow_schema
-    from pyspark.sql.types import StructType
-
-    schema = StructType(spark_fields(found))
-    return spark.createDataFrame(pa.Table.from_pylist(rows, schema=to_arrow_schema(schema)), schema)

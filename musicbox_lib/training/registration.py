@@ -45,7 +45,7 @@ def register(
     log.info("%s %s", new.model_id, reason)
     rows = [entry.row() for entry in decisions.with_model(entries, new, promoted, reason)]
     inputs = {"model": new.model_id, listening_events.table.name: str(lake.version_of(listening_events.table.name))}
-    lake.overwrite(spark.createDataFrame(rows, registry.table.ddl), registry, inputs)
+    lake.overwrite_rows("registry", rows, registry, inputs)
 
 
 def registered() -> list[Entry]:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 from musicbox_lib import lake, ledger
 from musicbox_lib.errors import MusicBoxError
 from musicbox_lib.lake import ReadPartition, WritePartition
-from musicbox_lib.tables import table
-from musicbox_lib.validation.decision import Result
 from musicbox_lib.validation.rules import ACCEPTED, REJECTED, count_broken
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
 
 
 def days_to_judge(bronze: ReadPartition, silver: WritePartition) -> list[dt.date]:
@@ -73,8 +70,3 @@ def hold_against_bronze(counts: dict[dt.date, dict[str, int]], bronze: ReadParti
         if out != delivered.get(day, 0):
             rows = delivered.get(day, 0)
             raise MusicBoxError(f"{day}: {rows} rows in {bronze.table.name} but {out} after the split.")
-
-
-def as_frame(spark: SparkSession, results: Sequence[Result]) -> DataFrame:
-    """The results as rows of silver.validation_results."""
-    return spark.createDataFrame([astuple(result) for result in results], table("silver.validation_results").ddl)

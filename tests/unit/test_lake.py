@@ -93,6 +93,29 @@ def test_a_day_is_replaced_and_no_other(spark: SparkSession, lake_root: Path) ->
     assert dict(ledger[0]["inputs"]) == {"made": "here"}
 
 
+def test_rows_of_this_process_are_held_to_the_same_words(spark: SparkSession, lake_root: Path) -> None:
+    other = DAY - dt.timedelta(days=1)
+    write(results(spark, other, 1), other)
+    partition = WritePartition.parse(f"silver.validation_results/dt={DAY}")
+    rows = [row.asDict() for row in results(spark, DAY, 1, 2).collect()]
+    assert lake.overwrite_rows("by_hand", rows, partition, {"made": "here"}) == 2
+    assert lake.overwrite_rows("by_hand", rows[1:], partition) == 1
+    assert sorted((row["dt"], row["rule"]) for row in held()) == [(other, "rule_1"), (DAY, "rule_2")]
+    seen = lake.read(spark, ReadPartition.parse(f"silver.validation_results/dt={DAY}"))
+    assert [row.asDict() for row in seen.collect()] == rows[1:]
+    ledger = sorted(held("ops.run_ledger"), key=lambda row: row["version"])
+    assert [(row["job"], row["version"], row["rows"]) for row in ledger][1:] == [("by_hand", 2, 2), ("by_hand", 3, 1)]
+    with pytest.raises(DataRefused, match=r"2 rows for \{'dt'.*'rule': 'rule_1'\} where the grain allows one"):
+        lake.overwrite_rows("by_hand", [rows[0], rows[0]], partition)
+    with pytest.raises(DataRefused, match="the schema knows no column rules"):
+        lake.overwrite_rows("by_hand", [{**rows[0], "rules": 1}], partition)
+    with pytest.raises(Exception, match="(?i)null"):
+        lake.overwrite_rows("by_hand", [{**rows[0], "success": None}], partition)
+    with pytest.raises(Exception, match="failed validation check"):
+        lake.overwrite_rows("by_hand", [{**rows[0], "dt": other}], partition)
+    assert len(held()) == 2
+
+
 def test_an_empty_day_keeps_no_old_rows(spark: SparkSession, lake_root: Path) -> None:
     write(results(spark, DAY, 1), DAY)
     assert write(results(spark, DAY), DAY) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,13 +12,14 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from musicbox_lib import lake
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.evaluation.estimators import DRAWS, Interval, Sums
+from musicbox_lib.lake import WritePartition
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import Candidates, ContextBlock
 from musicbox_lib.reports import policy_comparison, skip_rate
 from musicbox_lib.reports.counterfactual import Judged, Rivals, as_judgeable, judge_batches
-from musicbox_lib.reports.gold import as_frame
 from musicbox_lib.reports.legacy import Legacy
 from musicbox_lib.reports.logged import Logged, logged
 from musicbox_lib.sessions.contexts import as_contexts
@@ -100,7 +102,7 @@ def one_play_each(n_users: int, **other: Any) -> list[dict[str, Any]]:
     ]
 
 
-def test_a_night_without_a_day_before_reports_the_log_alone(spark: SparkSession) -> None:
+def test_a_night_without_a_day_before_reports_the_log_alone(spark: SparkSession, lake_root: Path) -> None:
     features, embeddings = (frame.head(0) for frame in gold())
     events = silver(spark, [*one_play_each(8), play("u9", "s9", 1, "a", None, premium=False)])
     night = skip_rate.judge_night(events, features, embeddings, None, DAY)
@@ -120,7 +122,7 @@ def test_a_night_without_a_day_before_reports_the_log_alone(spark: SparkSession)
     assert {(row["evidence"], row["difference"]) for row in compared} == {("no_history", None)}
     assert len(compared) == 3 * 4 * 2
     for name, given in (("reports.skip_rate", [*rows.values()]), ("reports.policy_comparison", compared)):
-        assert as_frame(spark, given, table(name)).count() == len(given)
+        assert lake.overwrite_rows("skip_rate", given, WritePartition.parse(f"{name}/dt={DAY}")) == len(given)
 
 
 def test_a_night_is_estimated_from_its_propensities(spark: SparkSession) -> None:
