@@ -58,7 +58,9 @@ def rehearse(archive: Path) -> None:
 
 if __name__ == "__main__":
     # Under another name first: a JVM that starts meanwhile must not map half an archive.
-    unfinished = settings().jars / "classes.part"
+    unfinished, finished = settings().jars / "classes.part", settings().jars / "classes.jsa"
     unfinished.unlink(missing_ok=True)
+    # A JVM that maps one archive cannot write another.
+    finished.unlink(missing_ok=True)
     rehearse(unfinished)
-    unfinished.replace(settings().jars / "classes.jsa")
+    unfinished.replace(finished)

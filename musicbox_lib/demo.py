@@ -42,10 +42,9 @@ def musicbox(*words: str) -> None:
     _run([str(environment.JOBS / "bin" / "musicbox"), *words])
 
 
-def run_dag(dag_id: str, day: dt.date) -> None:
-    """Run that DAG for that day with Airflow, as `make nightly` and `make train` do."""
-    python = str(environment.AIRFLOW / "bin" / "python")
-    _run([python, "-m", "musicbox_lib.run_dag", dag_id, "--run-date", str(day)])
+def run_dag(dag_id: str, *days: str) -> None:
+    """Run that DAG with Airflow for `--run-date D` or `--from-date D --to-date D`, as `make` does."""
+    _run([str(environment.AIRFLOW / "bin" / "python"), "-m", "musicbox_lib.run_dag", dag_id, *days])
 
 
 def _run(words: list[str]) -> None:
@@ -113,11 +112,11 @@ def run() -> None:
     for day in before:
         deliver(day, deliveries[day], track_table if day == FIRST_DAY else None)
     chapter("training")
-    run_dag("musicbox_training", before[-1])
+    run_dag("musicbox_training", "--run-date", str(before[-1]))
+    chapter(f"the nights of {' and '.join(map(str, nights))}")
     for day in nights:
-        chapter(f"the night of {day}")
         deliver(day, deliveries[day])
-        run_dag("musicbox_nightly", day)
+    run_dag("musicbox_nightly", "--from-date", str(nights[0]), "--to-date", str(nights[-1]))
     show(nights[-1])
     gone = int(time.time() - STARTED)
     say(f"\nThe demo took {gone // 60} min {gone % 60} s. Next:")
