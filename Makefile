@@ -31,14 +31,10 @@ help:  ## print this list
 setup: .setup/ready  ## the three environments, Java, Delta's jars and Airflow's database
 	@.venv/bin/musicbox doctor
 
-.setup/ready: .setup/usable musicbox_lib/class_archive.py
-	@$(MAKE) .setup/classes
-	touch $@
-
 # The installs come one after the other (uv locks its cache: side by side one of them ran into the lock's time-out);
-# the jars and Airflow's database are made beside them.
-.setup/usable: pyproject.toml $(wildcard locks/*.txt) musicbox_lib/environment.py musicbox_lib/setup_jars.py | .setup/uv
-	@$(MAKE) -j 3 .setup/airflow-db .setup/train .setup/jars
+# the jars, the archive and Airflow's database are made beside them.
+.setup/ready: pyproject.toml $(wildcard locks/*.txt) musicbox_lib/environment.py musicbox_lib/class_archive.py musicbox_lib/setup_jars.py | .setup/uv
+	@$(MAKE) -j 3 .setup/airflow-db .setup/train .setup/classes
 	touch $@
 
 .setup:
@@ -104,12 +100,8 @@ endef
 
 # ── the two commands of the README ──────────────────────────────────────────────────────────────────────────────
 
-# The class archive is made beside the demo's first jobs, which need it less than a newcomer needs the minute.
-demo: .setup/usable  ## a generated world: land 14 days, train, run two nights, show what came out
-	@$(MAKE) .setup/ready & archive=$$!
-	$(ENVIRONMENT)
-	.venv/bin/python -m musicbox_lib.demo || { code=$$?; wait $$archive; exit $$code; }
-	wait $$archive
+demo: .setup/ready  ## a generated world: land 14 days, train, run two nights, show what came out
+	@$(ENVIRONMENT) && .venv/bin/python -m musicbox_lib.demo
 
 test: .setup/ready  ## every test but the slow ones, in all three environments
 	@$(ENVIRONMENT)

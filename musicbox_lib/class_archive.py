@@ -18,6 +18,7 @@ from musicbox_lib.settings import settings
 
 def rehearse(archive: Path) -> None:
     """Do in small what the jobs do, in a JVM that notes every class it loaded in `archive` when it ends."""
+    import deltalake
     from pyspark.sql import SparkSession, Window
     from pyspark.sql import functions as F
 
@@ -43,9 +44,10 @@ def rehearse(archive: Path) -> None:
         joined = ranked.join(F.broadcast(tracks.select("track", "ranks")), "track").withColumn(
             "dt", F.lit("2026-11-05").cast("date")
         )
-        for _ in range(2):
-            writer = joined.persist().write.format("delta").mode("overwrite").option("userMetadata", "rehearsal")
-            writer.option("replaceWhere", "dt = '2026-11-05'").partitionBy("dt").save(f"{scratch}/table")
+        # A table that is there already, as in all nights but the first: so the write looks for what it replaces.
+        deltalake.write_deltalake(f"{scratch}/table", joined.limit(1).toArrow(), partition_by=["dt"])
+        writer = joined.persist().write.format("delta").mode("overwrite").option("userMetadata", "rehearsal")
+        writer.option("replaceWhere", "dt = '2026-11-05'").save(f"{scratch}/table")
         again = session.read.format("delta").load(f"{scratch}/table").where("dt = '2026-11-05'")
         again.mapInPandas(lambda blocks: blocks, again.schema).groupBy("skipped").count().toPandas()
     process = session.sparkContext._gateway.proc  # type: ignore[union-attr]  # pyspark keeps it there, untyped
