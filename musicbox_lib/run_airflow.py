@@ -27,6 +27,8 @@ def serve() -> int:
             """  airflow dags trigger musicbox_backfill --conf '{"from_date":"2026-11-03","to_date":"2026-11-05"}'\n"""
         )
         sys.stdout.flush()
+        # A shell starts what runs in the background with interrupts ignored, and Airflow would inherit that.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         served = subprocess.Popen(["airflow", "standalone"])
 
         def stop(_number: int, _frame: FrameType | None) -> None:
