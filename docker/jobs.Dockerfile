@@ -1,6 +1,6 @@
 # Spark jobs, SQL, reports and the command line. Build from the project's folder: docker build -f docker/jobs.Dockerfile .
 FROM python:3.11-slim-bookworm
-RUN apt-get update && apt-get install -y --no-install-recommends openjdk-17-jre-headless git procps && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install -y --no-install-recommends openjdk-17-jre-headless git procps libgomp1 && rm -rf /var/lib/apt/lists/*
 RUN pip install --no-cache-dir uv
 WORKDIR /app
 COPY pyproject.toml README.md ./
