@@ -26,4 +26,4 @@ with DAG(
     features = job.track_features(night, events)
     last = job.last_sessions(night, events)
     top3 = job.top3_recommendations(night, last, features)
-    job.report(night, job.skip_rate(night, events), job.diversity(night, top3))
+    job.report(night, job.policy_evaluation(night, events), job.diversity(night, top3))

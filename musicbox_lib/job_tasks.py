@@ -132,14 +132,15 @@ def top3_recommendations(on: Night, last_sessions: Task, track_features: Task) -
     return _after(made, last_sessions, track_features)
 
 
-def skip_rate(on: Night, listening_events: Task) -> Task:
-    """How many would be skipped, by policy and segment: nothing that a policy knows is of the day that judges it."""
+def policy_evaluation(on: Night, listening_events: Task) -> Task:
+    """Every policy judged on the day's plays: nothing that one knows is of the day that judges it."""
     made = spark_job(
-        "skip_rate",
+        "policy_evaluation",
         listening_events=f"silver.listening_events/dt=..{on.day}",
         track_features=f"gold.track_features/dt=latest..{on.day_before}",
         track_embeddings=f"gold.track_embeddings/dt=latest..{on.day_before}",
         registry="models.registry",
+        policy_evaluation=f"reports.policy_evaluation/dt={on.day}",
         skip_rate=f"reports.skip_rate/dt={on.day}",
         policy_comparison=f"reports.policy_comparison/dt={on.day}",
     )
@@ -161,6 +162,6 @@ def diversity(on: Night, top3_recommendations: Task) -> Task:
     return _after(made, top3_recommendations)
 
 
-def report(on: Night, skip_rate: Task, diversity: Task) -> Task:
+def report(on: Night, policy_evaluation: Task, diversity: Task) -> Task:
     """The night's page."""
-    return _after(command("report", "report", "--dt", on.day), skip_rate, diversity)
+    return _after(command("report", "report", "--dt", on.day), policy_evaluation, diversity)

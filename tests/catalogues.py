@@ -67,6 +67,24 @@ def make_contexts(histories: list[list[tuple[int, int]]], in_session: list[int],
     )
 
 
+def candidates(tracks: Any, probabilities: Any) -> Candidates:
+    """Candidates with those chances."""
+    positions = np.asarray(tracks, dtype=np.int32)
+    return Candidates(
+        tracks=positions,
+        scores=np.zeros(positions.shape, dtype=np.float32),
+        probabilities=np.asarray(probabilities, dtype=np.float64),
+        sources=np.zeros(positions.shape, dtype=np.int8),
+    )
+
+
+def likeliest(tracks: Any) -> Candidates:
+    """Candidates, the likeliest first; -1 pads have no chance."""
+    positions = np.asarray(tracks, dtype=np.int32)
+    weights = np.where(positions >= 0, np.arange(positions.shape[1], 0, -1.0), 0.0)
+    return candidates(positions, weights / np.maximum(weights.sum(axis=1, keepdims=True), 1))
+
+
 def assert_candidates(candidates: Candidates, contexts: ContextBlock) -> None:
     """What holds of every policy: chances sum to 1, no track twice, none heard in the session, nothing at pads."""
     np.testing.assert_allclose(candidates.probabilities.sum(axis=1), 1.0, atol=1e-12)

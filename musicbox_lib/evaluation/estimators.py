@@ -2,10 +2,11 @@
 
 A play with context x, track a and propensity p(a|x) gets the weight w = pi(a|x) / p(a|x); r is 1 where it was skipped.
 
-    IPS        sum(w r) / n
-    SNIPS      sum(w r) / sum(w)
-    predicted  mean of m(x) = sum over a of pi(a|x) q(x, a), q being a reward model (the direct method)
-    DR         mean of m(x) + w (r - q(x, a))
+    DM          mean of m(x) = sum over a of pi(a|x) q(x, a), q being a reward model (the direct method)
+    IPS         sum(w r) / n
+    SNIPS       sum(w r) / sum(w)
+    DR          mean of m(x) + w (r - q(x, a))
+    clipped DR  the same with min(w, 10): less noise, and a bias towards DM
 
 Everything is a ratio of sums over users, so a night is worked off in blocks: each block gives its sums once as they are
 and once for each bootstrap draw, and the sums are added up. A draw takes each user Poisson(1) times, by a hash of user,
@@ -16,7 +17,7 @@ with the users.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, cast
 
 import numpy as np
@@ -25,14 +26,20 @@ import numpy.typing as npt
 from musicbox_lib.policies.draws import uniforms
 
 Floats = npt.NDArray[np.float64]
-Evidence = Literal["ok", "low_ess", "no_propensity", "no_history"]
-Measure = Literal["ips", "snips", "dr"]
+Evidence = Literal["ok", "low_ess", "no_support", "no_propensity", "no_liked_play", "no_history"]
+Measure = Literal["dm", "ips", "snips", "dr", "dr_clipped"]
 
 DRAWS = 2000
 """Bootstrap draws of an interval (QUALITY.md 3)."""
 MIN_ESS = 100.0
 MIN_ESS_SHARE = 0.02
 """No number below (QUALITY.md 4): a handful of plays would speak for the whole policy."""
+CLIP = 10.0
+"""Bound of a weight in the clipped estimate: no play counts for more than ten (Bottou et al., JMLR 2013, bound theirs
+where the largest few plays begin)."""
+SUPPORT_DEVIATIONS = 3.29
+"""Weights have mean 1 where the log can play all that the policy plays. A mean so many standard errors below 1 (one
+log in 2,000 by chance) says that part of the policy lies where the log never goes."""
 UNIFORM_POOL = 50
 """Uniform sessions draw a pool of 50 tracks and play them with 1/50 each."""
 _TAIL = 0.025
@@ -59,10 +66,7 @@ class Estimate:
     n_users: int
     ess: float
     evidence: Evidence
-    ips: Interval | None = None
-    snips: Interval | None = None
-    dr: Interval | None = None
-    predicted: float | None = None
+    intervals: Mapping[Measure, Interval] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -72,14 +76,14 @@ class Sums:
     users: int
     weight_squares: float
     totals: Floats
-    """(6,) plays, skips, w, w r, m, m + w (r - q)."""
+    """(7,) plays, skips, w, w r, m, m + w (r - q), m + min(w, 10) (r - q)."""
     drawn: Floats
-    """(draws, 6) the same for each bootstrap draw."""
+    """(draws, 7) the same for each bootstrap draw."""
 
     @classmethod
     def zeros(cls, draws: int) -> Sums:
         """The sums of no play."""
-        return cls(0, 0.0, np.zeros(6), np.zeros((draws, 6)))
+        return cls(0, 0.0, np.zeros(COLUMNS), np.zeros((draws, COLUMNS)))
 
     def __add__(self, other: Sums) -> Sums:
         return Sums(
@@ -100,19 +104,31 @@ class Sums:
         return float(self.totals[_WEIGHT] ** 2 / self.weight_squares) if self.weight_squares > 0 else 0.0
 
     @property
-    def evidence(self) -> Evidence:
-        """ok, or why the plays do not carry a number."""
+    def amount(self) -> Evidence:
+        """ok, or no_propensity or low_ess: whether there are plays enough. For weights with a bound, whose mean may be
+        below 1 with all support there is."""
         if not self.plays:
             return "no_propensity"
-        enough = self.ess >= MIN_ESS and self.ess / self.plays >= MIN_ESS_SHARE
-        return "ok" if enough else "low_ess"
+        return "ok" if self.ess >= MIN_ESS and self.ess / self.plays >= MIN_ESS_SHARE else "low_ess"
+
+    @property
+    def evidence(self) -> Evidence:
+        """ok, or why the plays do not carry a number."""
+        if self.amount != "ok":
+            return self.amount
+        means = _divided(self.drawn[:, _WEIGHT], self.drawn[:, _PLAYS])
+        most = self.totals[_WEIGHT] / self.plays + SUPPORT_DEVIATIONS * float(np.nanstd(means))
+        return "ok" if most >= 1 else "no_support"
 
 
-_PLAYS, _SKIPS, _WEIGHT, _WEIGHTED_SKIPS, _PREDICTED, _DOUBLY_ROBUST = range(6)
-_RATIO: Mapping[Measure, tuple[int, int]] = {
+_PLAYS, _SKIPS, _WEIGHT, _WEIGHTED_SKIPS, _PREDICTED, _DOUBLY_ROBUST, _CLIPPED = range(7)
+COLUMNS = 7
+RATIOS: Mapping[Measure, tuple[int, int]] = {
+    "dm": (_PREDICTED, _PLAYS),
     "ips": (_WEIGHTED_SKIPS, _PLAYS),
     "snips": (_WEIGHTED_SKIPS, _WEIGHT),
     "dr": (_DOUBLY_ROBUST, _PLAYS),
+    "dr_clipped": (_CLIPPED, _PLAYS),
 }
 
 
@@ -151,36 +167,41 @@ def sums_of(
     for weights, expected, at_played in policies:
         if not all(np.isfinite(values).all() for values in (weights, expected, at_played)) or (weights < 0).any():
             raise ValueError("weights, expectations and predictions must be finite, and weights not negative.")
-    users, owner = np.unique(keys, return_inverse=True)
     columns = [
-        column for w, m, q in policies for column in (np.ones_like(skips), skips, w, w * skips, m, m + w * (skips - q))
+        column
+        for w, m, q in policies
+        for column in (
+            *(np.ones_like(skips), skips, w, w * skips),
+            *(m, m + w * (skips - q), m + np.minimum(w, CLIP) * (skips - q)),
+        )
     ]
+    n_users, totals, drawn = drawn_sums(columns, keys, seed=seed, draws=draws)
+    return [
+        Sums(n_users, float(weights @ weights), totals[at : at + COLUMNS], drawn[:, at : at + COLUMNS])
+        for at, (weights, _, _) in zip(range(0, len(columns), COLUMNS), policies, strict=True)
+    ]
+
+
+def drawn_sums(
+    columns: Sequence[Floats], keys: npt.NDArray[np.uint64], *, seed: int, draws: int
+) -> tuple[int, Floats, Floats]:
+    """How many users the n rows belong to, the sums (columns,) of each column (n,), and the same for each draw of
+    users (draws, columns). Rows of one user must all be there; different users' sums can be added."""
+    users, owner = np.unique(keys, return_inverse=True)
     by_user = np.column_stack([np.bincount(owner, weights=column, minlength=len(users)) for column in columns])
     drawn = np.zeros((draws, len(columns)))
     for start in range(0, len(users), _USERS_AT_ONCE):
         block = slice(start, start + _USERS_AT_ONCE)
         drawn += poisson_counts(users[block], seed, draws).T.astype(np.float64) @ by_user[block]
-    totals = by_user.sum(axis=0)
-    return [
-        Sums(len(users), float(weights @ weights), totals[at : at + 6], drawn[:, at : at + 6])
-        for at, (weights, _, _) in zip(range(0, len(columns), 6), policies, strict=True)
-    ]
+    return len(users), by_user.sum(axis=0), drawn
 
 
 def estimate(sums: Sums) -> Estimate:
     """What the sums say; a number only where they carry it."""
     if sums.evidence != "ok":
         return Estimate(sums.plays, sums.users, sums.ess, sums.evidence)
-    return Estimate(
-        n=sums.plays,
-        n_users=sums.users,
-        ess=sums.ess,
-        evidence="ok",
-        ips=_interval(sums, "ips"),
-        snips=_interval(sums, "snips"),
-        dr=_interval(sums, "dr"),
-        predicted=float(sums.totals[_PREDICTED] / sums.totals[_PLAYS]),
-    )
+    intervals = {measure: percentiles(_ratio(sums.totals, measure), _ratio(sums.drawn, measure)) for measure in RATIOS}
+    return Estimate(sums.plays, sums.users, sums.ess, "ok", intervals)
 
 
 def difference(policy: Sums, versus: Sums, measure: Measure) -> Interval | None:
@@ -188,7 +209,12 @@ def difference(policy: Sums, versus: Sums, measure: Measure) -> Interval | None:
     plays, seed and draws."""
     if policy.evidence != "ok" or versus.evidence != "ok":
         return None
-    return _percentiles(
+    return paired(policy, versus, measure)
+
+
+def paired(policy: Sums, versus: Sums, measure: Measure) -> Interval:
+    """`policy` less `versus` with a paired interval, whatever the evidence."""
+    return percentiles(
         _ratio(policy.totals, measure) - _ratio(versus.totals, measure),
         _ratio(policy.drawn, measure) - _ratio(versus.drawn, measure),
     )
@@ -198,23 +224,20 @@ def difference_from_log(policy: Sums, measure: Measure) -> Interval | None:
     """`policy` less the plays' own skip rate with a paired interval; None where the policy has no evidence."""
     if policy.evidence != "ok":
         return None
-    return _percentiles(
+    return percentiles(
         _ratio(policy.totals, measure) - policy.totals[_SKIPS] / policy.totals[_PLAYS],
         _ratio(policy.drawn, measure) - _divided(policy.drawn[:, _SKIPS], policy.drawn[:, _PLAYS]),
     )
 
 
-def _interval(sums: Sums, measure: Measure) -> Interval:
-    return _percentiles(_ratio(sums.totals, measure), _ratio(sums.drawn, measure))
-
-
-def _percentiles(value: Floats, drawn: Floats) -> Interval:
+def percentiles(value: Floats, drawn: Floats) -> Interval:
+    """The value with the 2.5 and 97.5 % points of its draws (draws,)."""
     lo, hi = np.nanquantile(drawn, [_TAIL, 1 - _TAIL])
     return Interval(float(value), float(lo), float(hi))
 
 
 def _ratio(sums: Floats, measure: Measure) -> Floats:
-    above, below = _RATIO[measure]
+    above, below = RATIOS[measure]
     return _divided(sums[..., above], sums[..., below])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from musicbox_lib.sessions.contexts import FOLDS, TRAINING_FOLDS
+from musicbox_lib.sessions.folds import FOLDS, TRAINING_FOLDS
 
 BOUNDS = (2.0, 1_000.0)
 """A prior found in little data is kept between two plays and a thousand."""

@@ -16,7 +16,8 @@ from musicbox_lib.errors import DataRefused
 from musicbox_lib.features.audio import COLUMNS, legacy_audio, scaled_audio
 from musicbox_lib.features.quality import quality_by_fold, shrunk_rate
 from musicbox_lib.features.rows import as_rows
-from musicbox_lib.sessions.contexts import FOLDS, TRAINING_FOLDS, user_fold
+from musicbox_lib.sessions.contexts import user_fold
+from musicbox_lib.sessions.folds import FOLDS, TRAINING_FOLDS
 from musicbox_lib.tables import table
 from musicbox_lib.training.reward import reward
 

@@ -9,13 +9,21 @@ from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import SOURCES, Candidates, ContextBlock
 
 
+ENOUGH = 23
+"""A slate, and the 20 tracks that a session may have heard."""
+
+
 class Popularity:
-    """The LIMIT most played tracks, by plays; ties by track position."""
+    """The most played tracks, at most LIMIT. Of tracks that tie over that edge none is taken, as long as ENOUGH are:
+    which of them are would be decided by how their ids are spelled."""
 
     name = "popularity"
 
     def __init__(self, catalogue: Catalogue) -> None:
-        order = np.lexsort((np.arange(len(catalogue)), -catalogue.plays))[:LIMIT]
+        order = np.lexsort((np.arange(len(catalogue)), -catalogue.plays))
+        beyond = catalogue.plays[order[LIMIT]] if len(order) > LIMIT else -1
+        clear = order[:LIMIT][catalogue.plays[order[:LIMIT]] > beyond]
+        order = clear if len(clear) >= ENOUGH else order[:LIMIT]
         # A track that nobody has played yet keeps the chance of a single play, so that a new catalogue has answers.
         plays = np.maximum(catalogue.plays[order], 1).astype(np.float64)
         self._tracks = order.astype(np.int32)

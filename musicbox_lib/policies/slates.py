@@ -132,6 +132,22 @@ def draw_slates(
     )
 
 
+def top_shares(candidates: Candidates, slots: int = 3) -> npt.NDArray[np.float64]:
+    """How much of a place each candidate (n, C) has in the slate of the `slots` likeliest: 1 above, 0 below, and equal
+    chances at the edge share what places are left, so that no order of ids decides. Rows sum to `slots`, or to the
+    candidates there are."""
+    chances = np.where(candidates.tracks >= 0, np.round(candidates.probabilities, 12), -1.0)
+    width = chances.shape[1]
+    place = max(width - slots, 0)
+    edge = np.partition(chances, place, axis=1)[:, place, None] if width else np.zeros((len(chances), 1))
+    above, equal = chances > edge, (chances == edge) & (chances >= 0)
+    left = np.minimum(slots, width) - above.sum(axis=1, keepdims=True)
+    shares = np.divide(
+        left, equal.sum(axis=1, keepdims=True), out=np.zeros((len(chances), 1)), where=equal.any(axis=1, keepdims=True)
+    )
+    return np.where(above & (chances >= 0), 1.0, np.where(equal, np.minimum(shares, 1.0), 0.0))
+
+
 def probability_of(candidates: Candidates, tracks: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
     """The chance that the policy plays the row's given track next: (n,) positions -> (n,), 0 for a track that is not
     among the candidates or is unknown (-1)."""

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from pyspark.sql import functions as F
 
+from musicbox_lib.evaluation.contenders import BASELINES, CHAMPION, baselines
+from musicbox_lib.evaluation.counterfactual import CONTEXTS_PER_TASK, LOGGED
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import ContextBlock
 from musicbox_lib.policies.slates import draw_slates
-from musicbox_lib.reports.contenders import BASELINES, CHAMPION, baselines
-from musicbox_lib.reports.counterfactual import CONTEXTS_PER_TASK, LOGGED, SEGMENTS
 from musicbox_lib.reports.variety import Slates, Tally, Tracks, measures
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 SLOTS = 3
+SEGMENTS = ("all", "premium", "free")
 # Rows at a time, for the same reason as in `counterfactual`: 512 x 4,096 doubles of `random` are 16 MB.
 _BLOCK = 512
 _SERVED = "served"
@@ -128,7 +129,7 @@ def tally_contexts(batches: Iterable[pa.RecordBatch], on: Shelf) -> Iterator[pa.
             model_id = models[0].as_py() if len(models) else model_id
             contexts = ContextBlock.of(block, on.catalogue)
             for rival in rivals:
-                slates = draw_slates(rival.policy.propose(contexts), contexts.keys, on.seed, SLOTS, rival.spread)
+                slates = draw_slates(rival.policy.propose(contexts), contexts.keys, on.seed, SLOTS)
                 tallies.count(rival.policy.name, segments, slates.tracks, on.tracks)
     yield from tallies.as_batches(model_id)
 

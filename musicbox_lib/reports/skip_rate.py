@@ -2,115 +2,19 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
-from musicbox_lib.errors import DataRefused
-from musicbox_lib.evaluation.estimators import DRAWS, Evidence, Interval, estimate
-from musicbox_lib.policies.catalogue import Catalogue
-from musicbox_lib.reports.contenders import BASELINES, CHAMPION
-from musicbox_lib.reports.counterfactual import LOGGED, SEGMENTS, Judged, Rivals, as_judgeable, judged
-from musicbox_lib.reports.legacy import Legacy
-from musicbox_lib.reports.logged import Logged, logged
-from musicbox_lib.sessions.contexts import as_contexts
-from musicbox_lib.settings import settings
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from pyspark.sql import DataFrame
-
-    from musicbox_lib.scoring.serving import Champion
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Night:
-    """All that a night's plays say: the log's own segments, and each policy's by (policy, segment).
-
-    A policy without an entry could not be judged: `absent` says why.
-    """
-
-    day: dt.date
-    logged: list[Logged]
-    policies: Mapping[tuple[str, str], Judged]
-    absent: Mapping[str, Evidence]
-
-    def segment(self, name: str) -> Logged | None:
-        """The log's own segment; None where nobody played in it."""
-        return next((one for one in self.logged if one.segment == name), None)
-
-
-def judge_night(
-    listening_events: DataFrame,
-    track_features: pd.DataFrame,
-    track_embeddings: pd.DataFrame,
-    champion: Champion | None,
-    day: dt.date,
-) -> Night:
-    """Judge every policy on the plays of `day`, from what was known the day before.
-
-    `listening_events`: silver up to `day`. `track_features`, `track_embeddings`: gold of one day before `day`, empty
-    where there is none yet. `champion`: the one as of the day before, None where there is none. Raises DataRefused
-    where the day has no labelled play.
-    """
-    of_day = listening_events.where(listening_events.dt == day)
-    segments = logged(of_day)
-    if not segments:
-        raise DataRefused(f"silver.listening_events has no labelled play on {day}: land that day's log first.")
-    if track_features.empty or track_embeddings.empty:
-        log.info("no gold tables before %s: nothing but the log can be reported", day)
-        return Night(day, segments, {}, dict.fromkeys((CHAMPION, *BASELINES), "no_history"))
-    catalogue = Catalogue.of(track_features, track_embeddings)
-    everything = segments[0]
-    rivals = Rivals(
-        catalogue=catalogue,
-        track_rates=_rates(track_features, catalogue),
-        overall=_overall(track_features),
-        champion=champion,
-        seed=settings().seed,
-        draws=DRAWS,
-    )
-    most = settings().report_contexts
-    play_share = min(1.0, most / max(everything.n_weighable, 1))
-    contexts = (
-        listening_events.join(of_day.select("user_id").distinct(), "user_id", "leftsemi")
-        .transform(as_contexts)
-        .where(f"dt = '{day}'")
-        .transform(
-            as_judgeable,
-            play_share=play_share,
-            session_share=min(1.0, most / everything.n_sessions),
-            seed=settings().seed,
-        )
-    )
-    n_contexts = int(min(most, everything.n_weighable) + min(most, everything.n_sessions))
-    absent: dict[str, Evidence] = {} if champion is not None else {CHAMPION: "no_history"}
-    return Night(day, segments, judged(contexts, rivals, n_contexts), absent)
-
-
-def _rates(features: pd.DataFrame, catalogue: Catalogue) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Shrunk skip rates by catalogue position."""
-    by_id = features.set_index("track_id")["skip_rate_shrunk"]
-    return by_id.reindex(catalogue.track_ids.tolist()).to_numpy(dtype=np.float64)
-
-
-def _overall(features: pd.DataFrame) -> float:
-    """The skip rate of all labelled plays up to that night; one half where there are none."""
-    labelled = features["labelled_plays"].fillna(0).to_numpy(dtype=np.float64)
-    skips = features["skip_rate"].fillna(0).to_numpy(dtype=np.float64) * labelled
-    return float(skips.sum() / labelled.sum()) if labelled.sum() else 0.5
+from musicbox_lib.evaluation.counterfactual import LOGGED, SEGMENTS
+from musicbox_lib.evaluation.estimators import Interval, estimate
+from musicbox_lib.evaluation.legacy import Legacy
+from musicbox_lib.evaluation.logged import Logged
+from musicbox_lib.evaluation.night import Night
 
 
 def rows(night: Night) -> list[dict[str, Any]]:
-    """The rows of `reports.skip_rate`: the log in every segment, each policy in all, premium and free."""
+    """The rows of `reports.skip_rate`: the log in every segment, each policy in `SEGMENTS`."""
     found = [_logged_row(night, one) for one in night.logged]
-    for policy in (CHAMPION, *BASELINES):
+    for policy in night.names:
         for name in SEGMENTS:
             of_log = night.segment(name)
             if of_log is not None:
@@ -149,9 +53,9 @@ def _policy_row(night: Night, policy: str, of_log: Logged) -> dict[str, Any]:
         **row,
         "n": found.n,
         "n_users": found.n_users,
-        "skip_rate_predicted": found.predicted,
-        **_with_interval("skip_rate_dr", found.dr),
-        **_with_interval("skip_rate_snips", found.snips),
+        "skip_rate_predicted": found.intervals["dm"].value if found.intervals else None,
+        **_with_interval("skip_rate_dr", found.intervals.get("dr")),
+        **_with_interval("skip_rate_snips", found.intervals.get("snips")),
         "ess": found.ess,
         "evidence": found.evidence,
         **_legacy(own.legacy),

@@ -8,6 +8,7 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from musicbox_lib.policies.interface import HISTORY, UNLABELLED
+from musicbox_lib.sessions.folds import FOLDS, TRAINING_FOLDS
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, WindowSpec
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 ORDER = ("dt", "session_date", "session_hour", "session_id", "session_position")
 """The order of a user's plays. A session may be delivered days after it was heard: what was not known by then
 must not come before it, so the day of delivery leads."""
-FOLDS = 10
-TRAINING_FOLDS = 8
-"""Folds 0 to 7 train, 8 validates, 9 is held out: 80/10/10 by user."""
 CONTEXT = (
     "user_id",
     "fold",

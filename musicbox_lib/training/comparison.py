@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from musicbox_lib.evaluation.estimators import Sums, difference, sums_of, weighable
+from musicbox_lib.evaluation.estimators import Sums, paired, sums_of, weighable
 from musicbox_lib.policies.draws import keys_of
 from musicbox_lib.policies.interface import ContextBlock
 from musicbox_lib.policies.slates import probability_of
@@ -45,8 +45,10 @@ def compare(contexts: DataFrame, new: Champion, champion: Champion, seed: int) -
     if not sides[0]:
         return Comparison("no_propensity", 0, 0.0)
     ours, theirs = (reduce(lambda a, b: a + b, side) for side in sides)
-    evidence = ours.evidence if ours.evidence != "ok" else theirs.evidence
-    return Comparison(evidence, ours.plays, min(ours.ess, theirs.ess), difference(ours, theirs, "snips"))
+    # The weights are bounded below, so their mean says nothing of support.
+    evidence = ours.amount if ours.amount != "ok" else theirs.amount
+    found = paired(ours, theirs, "snips") if evidence == "ok" else None
+    return Comparison(evidence, ours.plays, min(ours.ess, theirs.ess), found)
 
 
 def judge_batches(

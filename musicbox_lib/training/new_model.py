@@ -19,6 +19,7 @@ from musicbox_lib.ddpg.config import Config
 from musicbox_lib.ddpg.model_folder import CATALOGUE, Manifest, publish, save_model, sha256_of
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.policies.catalogue_file import read_catalogue, write_catalogue
+from musicbox_lib.sessions.folds import HELD_OUT_FOLD, TRAINING_FOLDS, VALIDATION_FOLD
 from musicbox_lib.training import reader
 from musicbox_lib.training.off_policy import Logged, logged_plays
 from musicbox_lib.training.trainer import quality_scale, train, with_scaled_quality
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("musicbox.trainer")
 
-TRAINING_FOLDS, VALIDATION_FOLD, HELD_OUT_FOLD = 8, 8, 9
-"""Folds 0 to 7 train, 8 validates, 9 is held out (docs/interfaces.md)."""
 JUDGING_ROWS = 50_000
 """Rows of each judging fold that are kept: 50,000 already put the standard error of a value near .01."""
 COLUMNS = (

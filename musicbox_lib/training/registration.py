@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from musicbox_lib import lake
 from musicbox_lib.ddpg.model_folder import MANIFEST, read_manifest
 from musicbox_lib.errors import DataRefused, UsageError
+from musicbox_lib.sessions.folds import HELD_OUT_FOLD
 from musicbox_lib.settings import settings
 from musicbox_lib.training import registry as decisions
 from musicbox_lib.training.registry import Comparison, Entry
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 log = logging.getLogger("musicbox.registry")
-
-HELD_OUT_FOLD = 9
-"""The users whose plays decide; nothing is fitted or chosen on them (docs/interfaces.md)."""
 
 
 def register(

@@ -57,6 +57,16 @@ def test_popularity_is_proportional_to_plays() -> None:
     assert (candidates.sources == SOURCES.index("popularity")).all()
 
 
+def test_popularity_takes_no_track_by_its_name() -> None:
+    """300 tracks: 30 with 9 plays, the others with 1, of which 170 would fit by their order alone."""
+    counts = [9] * 30 + [1] * 270
+    candidates = Popularity(make_catalogue(300, plays=counts)).propose(make_contexts([[]], [0]))
+    assert sorted(candidates.tracks[0].tolist()) == list(range(30))
+    # With 5 of 9 plays there are too few without the others.
+    few = Popularity(make_catalogue(300, plays=[9] * 5 + [1] * 295)).propose(make_contexts([[]], [0]))
+    assert few.tracks.shape == (1, 200)
+
+
 def test_item_knn_scores_by_hand() -> None:
     near = {0: [(2, 0.8), (3, 0.4), (4, 0.5)], 1: [(3, 0.6), (4, 0.2)]}
     catalogue = make_catalogue(6, near)

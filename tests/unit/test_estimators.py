@@ -8,6 +8,7 @@ import pytest
 
 from musicbox_lib.evaluation.estimators import (
     DRAWS,
+    Measure,
     Sums,
     clustered_wilson,
     difference,
@@ -43,19 +44,41 @@ def test_hand_computed_estimates() -> None:
     found = estimate(sums)
     assert (found.n, found.n_users, found.evidence) == (400, 400, "ok")
     assert found.ess == pytest.approx(400**2 / 600)
-    assert found.ips is not None and found.ips.value == pytest.approx(0.75)
-    assert found.snips is not None and found.snips.value == pytest.approx(0.75)
-    assert found.dr is not None and found.dr.value == pytest.approx(0.85)
-    assert found.predicted == pytest.approx(0.5)
-    assert found.dr.lo < found.dr.value < found.dr.hi
+    values = {measure: interval.value for measure, interval in found.intervals.items()}
+    assert values == pytest.approx({"dm": 0.5, "ips": 0.75, "snips": 0.75, "dr": 0.85, "dr_clipped": 0.85})
+    assert found.intervals["dr"].lo < 0.85 < found.intervals["dr"].hi
+
+
+def test_the_clipped_estimate_counts_no_play_for_more_than_ten() -> None:
+    """A play of weight 16 and 15 of weight 0, 1,000 times over; r = 1, q = .5, m = .25. DR = .25 + 16 x .5 / 16 = .75;
+    clipped at 10 it is .25 + 10 x .5 / 16 = .5625."""
+    weights = repeated([16, *([0] * 15)], 1000)
+    ones, model = np.ones(16_000), np.full(16_000, 0.25)
+    [sums] = sums_of([(weights, model, 2 * model)], ones, users(16_000), seed=1, draws=50)
+    found = estimate(sums).intervals
+    assert (found["dr"].value, found["dr_clipped"].value) == pytest.approx((0.75, 0.5625))
+
+
+def test_a_policy_that_plays_what_the_log_never_plays_gets_no_number() -> None:
+    """Half of the policy lies where the log never goes: weights of what is left have mean one half. The same policy
+    all of whose plays the log could make has mean 1."""
+    generator = np.random.default_rng(2)
+    skips = (generator.random(4000) < 0.5).astype(np.float64)
+    played, model = np.where(generator.random(4000) < 0.5, 2.0, 0.0), np.full(4000, 0.5)
+    whole, half = sums_of([(played, model, model), (played / 2, model, model)], skips, users(800, 5), seed=1, draws=200)
+    assert (estimate(whole).evidence, estimate(half).evidence) == ("ok", "no_support")
+    assert half.amount == "ok"
+    assert not estimate(half).intervals
+    assert difference(whole, half, "dr") is None
+    assert difference_from_log(half, "snips") is None
 
 
 def test_ips_and_snips_differ_where_the_weights_do_not_sum_to_n() -> None:
     weights, skips = repeated([3, 1], 200), repeated([1, 0], 200)
     [sums] = sums_of([(weights, skips, skips)], skips, users(400), seed=1, draws=100)
     found = estimate(sums)
-    assert found.ips is not None and found.ips.value == pytest.approx(1.5)
-    assert found.snips is not None and found.snips.value == pytest.approx(0.75)
+    assert found.intervals["ips"].value == pytest.approx(1.5)
+    assert found.intervals["snips"].value == pytest.approx(0.75)
 
 
 def test_a_policy_equal_to_the_log_gives_the_logged_rate() -> None:
@@ -64,9 +87,8 @@ def test_a_policy_equal_to_the_log_gives_the_logged_rate() -> None:
     model = np.full(600, 0.7)
     [sums] = sums_of([(np.ones(600), model, model)], skips, users(120, 5), seed=1, draws=300)
     found = estimate(sums)
-    assert found.snips is not None and found.dr is not None
-    assert found.snips.value == pytest.approx(skips.mean())
-    assert found.dr.value == pytest.approx(skips.mean())
+    assert found.intervals["snips"].value == pytest.approx(skips.mean())
+    assert found.intervals["dr"].value == pytest.approx(skips.mean())
     gap = difference_from_log(sums, "snips")
     assert gap is not None and (gap.value, gap.lo, gap.hi) == pytest.approx((0, 0, 0), abs=1e-12)
 
@@ -86,7 +108,7 @@ def test_no_number_without_evidence(weights: Floats, evidence: str) -> None:
     [sums] = sums_of([(weights, half, half)], np.ones(len(weights)), users(len(weights)), seed=1, draws=50)
     found = estimate(sums)
     assert found.evidence == evidence
-    assert all((value is None) == (evidence != "ok") for value in (found.ips, found.snips, found.dr, found.predicted))
+    assert len(found.intervals) == (5 if evidence == "ok" else 0)
     assert (difference(sums, sums, "dr") is None) == (evidence != "ok")
 
 
@@ -130,8 +152,8 @@ def test_a_paired_difference_is_narrower_than_two_intervals_apart() -> None:
     ones, tilted = np.ones(1000), np.tile(np.array([1.0, 1.2]), 500)
     first, second = sums_of([(ones, level, level), (tilted, level, level)], skips, users(200, 5), seed=1, draws=DRAWS)
     gap = difference(first, second, "snips")
-    alone = estimate(first).snips
-    assert gap is not None and alone is not None
+    alone = estimate(first).intervals["snips"]
+    assert gap is not None
     assert gap.lo <= gap.value <= gap.hi
     assert gap.hi - gap.lo < 0.5 * (alone.hi - alone.lo)
 
@@ -150,9 +172,9 @@ def test_weighing_uniform_sessions_would_be_wrong() -> None:
     played = np.where(generator.random(20_000) < 0.5, 0, other)
     skips = (played > 0).astype(np.float64)
     [sums] = sums_of([(np.full(20_000, 2 / 3), skips, skips)], skips, users(20_000), seed=1, draws=2)
-    found = estimate(sums)
-    assert found.ips is not None
-    assert found.ips.value == pytest.approx(1 / 3, abs=0.01)
+    assert sums.totals[3] / sums.totals[0] == pytest.approx(1 / 3, abs=0.01)
+    # The weights tell: their mean is 1/3 where a policy that the log supports has 1.
+    assert estimate(sums).evidence == "no_support"
 
 
 def test_the_reward_model_adds_user_and_track_in_logits() -> None:
@@ -224,12 +246,12 @@ def test_intervals_hold_the_truth_of_a_bandit_in_about_95_of_100_logs() -> None:
     bandit = Bandit()
     found = [estimate(bandit.log(seed)) for seed in range(200)]
     assert all(one.evidence == "ok" for one in found)
-    for measure in ("dr", "snips"):
-        intervals = [getattr(one, measure) for one in found]
+    measures: tuple[Measure, ...] = ("dr", "snips")
+    for measure in measures:
+        intervals = [one.intervals[measure] for one in found]
         held = sum(interval.lo <= bandit.truth <= interval.hi for interval in intervals) / len(intervals)
         bias = float(np.mean([interval.value for interval in intervals])) - bandit.truth
         assert 0.90 <= held <= 0.985, f"{measure}: {held:.3f} of the intervals hold the truth"
         assert abs(bias) < 0.006, f"{measure}: bias {bias:.4f}"
     # The reward model alone is far off: nothing but the weights can have put the estimates right.
-    predicted = [one.predicted for one in found if one.predicted is not None]
-    assert abs(sum(predicted) / len(found) - bandit.truth) > 0.02
+    assert abs(float(np.mean([one.intervals["dm"].value for one in found])) - bandit.truth) > 0.02

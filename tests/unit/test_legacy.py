@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from catalogues import make_catalogue
+from catalogues import candidates, likeliest, make_catalogue
 
-from musicbox_lib.reports.legacy import Legacy, Rest, logged, matches
+from musicbox_lib.evaluation.legacy import Legacy, Rest, logged, matches
 
 
 def rest(*sessions: list[tuple[str, int]]) -> Rest:
@@ -21,8 +21,14 @@ def test_recommended_tracks_are_matched_with_the_rest_of_their_session() -> None
     """Session 1: t001 (skipped first, heard later: the first answer counts) and t002 match. Session 2: t003 matches
     without a label; a track that the catalogue does not know matches nothing, nor does an empty place."""
     later = rest([("t001", 1), ("t002", 0), ("t001", 0)], [("unknown", 1), ("t003", -1)])
-    counts = matches(np.array([[1, 2, 3], [3, -1, 0]], dtype=np.int32), later, make_catalogue(5))
+    counts = matches(likeliest([[1, 2, 3, 4], [3, -1, 0, -1]]), later, make_catalogue(5))
     assert counts.tolist() == [[3, 2, 2, 1], [2, 1, 0, 0]]
+
+
+def test_equal_candidates_share_the_last_places() -> None:
+    """t000 is sure of its place; t001 to t004 share the other two, a half each. t001 (skipped) and t002 occur."""
+    found = candidates([[0, 1, 2, 3, 4]], [[0.6, 0.1, 0.1, 0.1, 0.1]])
+    assert matches(found, rest([("t001", 1), ("t002", 0)]), make_catalogue(5)).tolist() == [[3, 1.0, 1.0, 0.5]]
 
 
 def test_rates_leave_out_what_is_not_there() -> None:
@@ -40,4 +46,4 @@ def test_the_log_recommends_its_own_next_three() -> None:
 
 
 def test_no_sessions_give_no_counts() -> None:
-    assert matches(np.zeros((0, 3), dtype=np.int32), rest(), make_catalogue(2)).shape == (0, 4)
+    assert matches(likeliest(np.zeros((0, 3))), rest(), make_catalogue(2)).shape == (0, 4)

@@ -10,7 +10,7 @@ import pytest
 from catalogues import make_catalogue
 
 from musicbox_lib.errors import Conflict
-from musicbox_lib.evaluation.estimators import Interval
+from musicbox_lib.evaluation.estimators import COLUMNS, Interval
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.popularity import Popularity
 from musicbox_lib.policies.random import Random
@@ -145,7 +145,7 @@ def test_both_models_are_weighed_on_the_same_plays() -> None:
     (found,) = judge_batches([batch], models, seed=3)  # type: ignore[arg-type]
     even, popular = found.to_pylist()
     assert (even["side"], popular["side"]) == (0, 1)
-    assert len(even["drawn"]) == DRAWS * 6
+    assert len(even["drawn"]) == DRAWS * COLUMNS
     skips = np.arange(n - 1) % 3 == 0
     for row in (even, popular):
         assert row["totals"][:2] == [n - 1, skips.sum()]

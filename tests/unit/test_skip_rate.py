@@ -14,14 +14,17 @@ import pytest
 
 from musicbox_lib import lake
 from musicbox_lib.errors import DataRefused
+from musicbox_lib.evaluation import policy_evaluation
+from musicbox_lib.evaluation.counterfactual import Judged, Rivals, as_judgeable, judge_batches
 from musicbox_lib.evaluation.estimators import DRAWS, Interval, Sums
+from musicbox_lib.evaluation.legacy import Legacy
+from musicbox_lib.evaluation.logged import Logged, logged
+from musicbox_lib.evaluation.night import Night, judge_night
+from musicbox_lib.evaluation.ranking import RankSums
 from musicbox_lib.lake import WritePartition
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import Candidates, ContextBlock
 from musicbox_lib.reports import policy_comparison, skip_rate
-from musicbox_lib.reports.counterfactual import Judged, Rivals, as_judgeable, judge_batches
-from musicbox_lib.reports.legacy import Legacy
-from musicbox_lib.reports.logged import Logged, logged
 from musicbox_lib.sessions.contexts import as_contexts
 from musicbox_lib.tables import table
 
@@ -105,7 +108,7 @@ def one_play_each(n_users: int, **other: Any) -> list[dict[str, Any]]:
 def test_a_night_without_a_day_before_reports_the_log_alone(spark: SparkSession, lake_root: Path) -> None:
     features, embeddings = (frame.head(0) for frame in gold())
     events = silver(spark, [*one_play_each(8), play("u9", "s9", 1, "a", None, premium=False)])
-    night = skip_rate.judge_night(events, features, embeddings, None, DAY)
+    night = judge_night(events, features, embeddings, None, DAY)
     rows = {(row["policy"], row["segment"]): row for row in skip_rate.rows(night)}
     of_log = rows["logged", "all"]
     # The unlabelled play is nobody's skip and nobody's play.
@@ -120,8 +123,19 @@ def test_a_night_without_a_day_before_reports_the_log_alone(spark: SparkSession,
         assert (row["evidence"], row["n"], row.get("skip_rate_dr")) == ("no_history", 4, None)
     compared = policy_comparison.rows(night)
     assert {(row["evidence"], row["difference"]) for row in compared} == {("no_history", None)}
-    assert len(compared) == 3 * 4 * 2
-    for name, given in (("reports.skip_rate", [*rows.values()]), ("reports.policy_comparison", compared)):
+    # Segments x (three measures against the log, seven against each baseline).
+    assert len(compared) == 3 * (3 + 3 * 7)
+    evaluated = policy_evaluation.rows(night)
+    assert len(evaluated) == 3 * 4 * 9
+    assert {(row["evidence"], row["value"], row["n"]) for row in evaluated if row["segment"] == "free"} == {
+        ("no_history", None, 4)
+    }
+    tables = (
+        ("reports.skip_rate", [*rows.values()]),
+        ("reports.policy_comparison", compared),
+        ("reports.policy_evaluation", evaluated),
+    )
+    for name, given in tables:
         assert lake.overwrite_rows("skip_rate", given, WritePartition.parse(f"{name}/dt={DAY}")) == len(given)
 
 
@@ -141,7 +155,7 @@ def test_a_night_is_estimated_from_its_propensities(spark: SparkSession) -> None
             play("unknown", "s-unknown", 1, "a", True, propensity=None, premium=None),
         ],
     )
-    night = skip_rate.judge_night(events, *gold(), None, DAY)
+    night = judge_night(events, *gold(), None, DAY)
     rows = {(row["policy"], row["segment"]): row for row in skip_rate.rows(night)}
     found = rows["random", "all"]
     assert (found["n"], found["n_users"], found["evidence"]) == (160, 160, "ok")
@@ -150,6 +164,15 @@ def test_a_night_is_estimated_from_its_propensities(spark: SparkSession) -> None
     assert found["skip_rate_predicted"] == pytest.approx(0.5)
     assert found["ess"] == pytest.approx(121.9, abs=0.1)
     assert found["skip_rate_snips_lo"] < 0.28 < found["skip_rate_snips_hi"]
+    evaluated = {
+        (row["measure"], row["policy"]): row for row in policy_evaluation.rows(night) if row["segment"] == "all"
+    }
+    assert evaluated["skip_rate_snips", "random"]["value"] == found["skip_rate_snips"]
+    assert evaluated["skip_rate_ips", "random"]["value"] == pytest.approx((0.625 + 0.83333) / 4, abs=1e-5)
+    # c and d are not skipped; all four tracks are alike to `random`, so each has three of the four first places.
+    ranked = evaluated["hit_rate_3", "random"]
+    assert (ranked["n"], ranked["value"], ranked["evidence"]) == (80, pytest.approx(0.75), "ok")
+    assert evaluated["mrr", "random"]["value"] == pytest.approx((1 + 1 / 2 + 1 / 3 + 1 / 4) / 4)
     assert rows["random", "premium"]["evidence"] == "low_ess"
     assert rows["random", "premium"]["skip_rate_dr"] is None
     assert rows["logged", "all"]["n"] == 162
@@ -164,7 +187,7 @@ def test_a_night_without_propensities_keeps_the_legacy_measure(spark: SparkSessi
         for user in ("u1", "u2")
         for position, track in enumerate("abcd", start=1)
     ]
-    night = skip_rate.judge_night(silver(spark, events), *gold(), None, DAY)
+    night = judge_night(silver(spark, events), *gold(), None, DAY)
     rows = {(row["policy"], row["segment"]): row for row in skip_rate.rows(night)}
     found = rows["random", "all"]
     assert (found["evidence"], found["n"], found.get("skip_rate_dr")) == ("no_propensity", 8, None)
@@ -175,7 +198,7 @@ def test_a_night_without_propensities_keeps_the_legacy_measure(spark: SparkSessi
 def test_a_day_without_a_labelled_play_is_refused(spark: SparkSession) -> None:
     events = silver(spark, [play("u1", "s1", 1, "a", None)])
     with pytest.raises(DataRefused, match=r"no labelled play on 2026-11-05"):
-        skip_rate.judge_night(events, *gold(), None, DAY)
+        judge_night(events, *gold(), None, DAY)
 
 
 def test_contexts_that_are_judged(spark: SparkSession) -> None:
@@ -187,7 +210,7 @@ def test_contexts_that_are_judged(spark: SparkSession) -> None:
     ]
     contexts = silver(spark, rows).transform(as_contexts).where(f"dt = '{DAY}'")
     found = (
-        contexts.transform(as_judgeable, play_share=1.0, session_share=1.0, seed=1)
+        contexts.transform(as_judgeable, play_share=1.0, liked_share=1.0, session_share=1.0, seed=1)
         .orderBy("session_position")
         .collect()
     )
@@ -241,7 +264,8 @@ def batches(n: int) -> Iterator[pa.RecordBatch]:
             "n_in_session": 0,
             "user_plays": 0, "user_skips": 0, "context_type": "radio", "hour_of_day": 1, "is_shuffle": False,
             "premium": None, "track_id": track, "skip_2": at % 5 == 0 if track == "d" else True,
-            "propensity": 0.25, "is_weighed": True, "is_middle": False, "rest_tracks": [], "rest_skips": [],
+            "propensity": 0.25, "is_weighed": True, "is_ranked": track == "d", "is_middle": False,
+            "rest_tracks": [], "rest_skips": [],
         }
         for at, track in enumerate(tracks)
     ]  # fmt: skip
@@ -251,7 +275,8 @@ def batches(n: int) -> Iterator[pa.RecordBatch]:
             **{"track_ids": pa.list_(pa.string()), "skip_grades": pa.list_(pa.int8()), "n_in_session": pa.int32()},
             **{"user_plays": pa.int64(), "user_skips": pa.int64(), "context_type": pa.string()},
             **{"hour_of_day": pa.int32(), "is_shuffle": pa.bool_(), "premium": pa.bool_(), "track_id": pa.string()},
-            **{"skip_2": pa.bool_(), "propensity": pa.float64(), "is_weighed": pa.bool_(), "is_middle": pa.bool_()},
+            **{"skip_2": pa.bool_(), "propensity": pa.float64(), "is_weighed": pa.bool_(), "is_ranked": pa.bool_()},
+            "is_middle": pa.bool_(),
             **{"rest_tracks": pa.list_(pa.string()), "rest_skips": pa.list_(pa.int32())},
         }
     )
@@ -262,11 +287,9 @@ def batches(n: int) -> Iterator[pa.RecordBatch]:
 
 def test_the_champion_is_held_against_the_others_on_the_same_plays() -> None:
     """The champion plays d, skipped 20 of 100 times: SNIPS .2. `random` weighs all plays alike: 50 / 130 = .3846."""
-    from musicbox_lib.policies.slates import Spread
-    from musicbox_lib.reports import contenders
+    from musicbox_lib.evaluation import contenders
 
     assert Pinned.name == contenders.CHAMPION
-    assert Spread.of(Catalogue.of(*gold())).vectors.shape == (4, 2)
     rivals = Rivals(Catalogue.of(*gold()), np.full(4, 0.5), 0.5, PinnedChampion(), seed=7, draws=DRAWS)  # type: ignore[arg-type]
     [batch] = judge_batches(batches(60), rivals)
     policies = {}
@@ -274,15 +297,20 @@ def test_the_champion_is_held_against_the_others_on_the_same_plays() -> None:
         sums = Sums(
             row["users"], row["weight_squares"], np.array(row["totals"]), np.array(row["drawn"]).reshape(DRAWS, -1)
         )
-        policies[row["policy"], row["segment"]] = Judged(sums, Legacy())
+        drawn = np.array(row["rank_drawn"]).reshape(DRAWS, -1)
+        ranks = RankSums(row["rank_users"], np.array(row["rank_totals"]), drawn)
+        policies[row["policy"], row["segment"]] = Judged(sums, ranks, Legacy())
     everybody = Logged("all", 130, 130, 130, 130, 0, 0, 0, Interval(50 / 130, 0.3, 0.5))
-    night = skip_rate.Night(DAY, [everybody], policies, {})
+    night = Night(DAY, [everybody], policies, {})
     rows = {(row["versus"], row["measure"]): row for row in policy_comparison.rows(night)}
     assert {row["evidence"] for row in rows.values()} == {"ok"}
     versus_random = rows["random", "skip_rate_snips"]
     assert versus_random["difference"] == pytest.approx(20 / 100 - 50 / 130)
     assert versus_random["lo"] < versus_random["difference"] < versus_random["hi"] < 0
     assert rows["logged", "skip_rate_snips"]["difference"] == pytest.approx(20 / 100 - 50 / 130)
+    # The ranked plays are all of d, which is the champion's only candidate and one of four to `random`.
+    assert rows["random", "hit_rate_3"]["difference"] == pytest.approx(1 / 4)
+    assert rows["random", "hit_rate_3"]["n"] == 100
     [of_champion] = [row for row in skip_rate.rows(night) if row["policy"] == "ddpg_w"]
     assert of_champion["skip_rate_snips"] == pytest.approx(0.2)
     assert of_champion["ess"] == pytest.approx(100)

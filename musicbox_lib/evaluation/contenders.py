@@ -1,4 +1,4 @@
-"""The policies that a night's reports hold against each other, each with the catalogue it knows."""
+"""The policies that an evaluation holds against each other, each with the catalogue it knows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from musicbox_lib.policies.interface import Policy
 from musicbox_lib.policies.item_knn import ItemKnn
 from musicbox_lib.policies.popularity import Popularity
 from musicbox_lib.policies.random import Random
-from musicbox_lib.policies.slates import Spread
 
 if TYPE_CHECKING:
     from musicbox_lib.scoring.serving import Champion
@@ -22,12 +21,10 @@ BASELINES = (ItemKnn.name, Popularity.name, Random.name)
 
 @dataclass(frozen=True)
 class Contender:
-    """A policy, the catalogue whose positions it speaks in, and what keeps its slates varied: the champion's are
-    drawn as scoring draws them, a baseline's plainly by its chances."""
+    """A policy and the catalogue whose positions it speaks in."""
 
     policy: Policy
     catalogue: Catalogue
-    spread: Spread | None = None
 
 
 def baselines(catalogue: Catalogue, seed: int) -> list[Contender]:
@@ -39,4 +36,4 @@ def baselines(catalogue: Catalogue, seed: int) -> list[Contender]:
 def champion(model: Champion) -> Contender:
     """The model ready to answer; it is loaded once a process."""
     policy, catalogue = model.load()
-    return Contender(policy, catalogue, Spread.of(catalogue))
+    return Contender(policy, catalogue)

@@ -1,6 +1,7 @@
 """The seed's skip rate: of the tracks recommended at the middle of a session, those that occur in the rest of the same
 session, and how often they were skipped there. Few do, and they are those that the log would have played anyway, so it
-stands beside the counterfactual estimates for comparison with the seed only."""
+stands beside the counterfactual estimates for comparison with the seed only. As in the seed the slate is the three
+likeliest tracks; equal ones share a place (`policies.slates.top_shares`), so counts of them are expected numbers."""
 
 from __future__ import annotations
 
@@ -10,12 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from musicbox_lib.policies.candidates import first_of_equals
 from musicbox_lib.policies.catalogue import Catalogue
+from musicbox_lib.policies.slates import top_shares
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Counts = npt.NDArray[np.int64]
+    from musicbox_lib.policies.interface import Candidates
+
+Counts = npt.NDArray[np.float64]
 """(n, 4): tracks recommended, those in the rest of the session, those of them with a label, those of them skipped."""
 
 SLOTS = 3
@@ -26,10 +31,10 @@ UNLABELLED = -1
 class Legacy:
     """Counts over sessions, additive."""
 
-    recommended: int = 0
-    matched: int = 0
-    labelled: int = 0
-    skipped: int = 0
+    recommended: float = 0.0
+    matched: float = 0.0
+    labelled: float = 0.0
+    skipped: float = 0.0
 
     def __add__(self, other: Legacy) -> Legacy:
         return Legacy(
@@ -75,17 +80,23 @@ class Rest:
         return block
 
 
-def matches(slates: npt.NDArray[np.int32], rest: Rest, catalogue: Catalogue) -> Counts:
-    """Counts per session of `slates` (n, 3), positions in the catalogue, -1 pads. A track that comes twice in the rest
-    counts by its first answer."""
-    later, skips = rest.padded(catalogue.positions(rest.tracks)), rest.padded(rest.skips)
-    if not later.shape[1]:
-        return np.zeros((len(slates), 4), dtype=np.int64)
-    same = (slates[:, :, None] == later[:, None, :]) & (slates >= 0)[:, :, None]
-    hit = same.any(axis=2)
-    answer = np.where(hit, np.take_along_axis(skips, same.argmax(axis=2), axis=1), UNLABELLED)
+def matches(candidates: Candidates, rest: Rest, catalogue: Catalogue) -> Counts:
+    """Counts per session of the three likeliest candidates (n, C). A track that comes twice in the rest counts by its
+    first answer."""
+    later = first_of_equals(rest.padded(catalogue.positions(rest.tracks)))
+    skips = rest.padded(rest.skips)
+    shares = top_shares(candidates, SLOTS)
+    places = np.zeros(later.shape)
+    for at in range(later.shape[1]):
+        here = (candidates.tracks == later[:, at, None]) & (later[:, at, None] >= 0)
+        places[:, at] = np.where(here, shares, 0.0).sum(axis=1)
     return np.column_stack(
-        [(slates >= 0).sum(axis=1), hit.sum(axis=1), (answer >= 0).sum(axis=1), (answer > 0).sum(axis=1)]
+        [
+            shares.sum(axis=1),
+            places.sum(axis=1),
+            np.where(skips >= 0, places, 0.0).sum(axis=1),
+            np.where(skips > 0, places, 0.0).sum(axis=1),
+        ]
     )
 
 
@@ -93,4 +104,5 @@ def logged(rest: Rest) -> Counts:
     """Counts of the three plays that the log itself put there."""
     skips = rest.padded(rest.skips)[:, :SLOTS]
     played = np.minimum(rest.lengths, SLOTS)
-    return np.column_stack([played, played, (skips >= 0).sum(axis=1), (skips > 0).sum(axis=1)])
+    counted = [played, played, (skips >= 0).sum(axis=1), (skips > 0).sum(axis=1)]
+    return np.column_stack(counted).astype(np.float64)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from musicbox_lib.evaluation.estimators import UNIFORM_POOL, Interval, clustered_wilson
+from musicbox_lib.sessions.contexts import user_fold
+from musicbox_lib.sessions.folds import HELD_OUT_FOLD
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -17,7 +19,7 @@ ANSWERS = ("skip_1", "skip_2", "skip_3", "not_skipped")
 
 @dataclass(frozen=True)
 class Logged:
-    """One segment's labelled plays: `all`, `premium`, `free` or a context."""
+    """One segment's labelled plays: `all`, `premium`, `free`, `held_out` or a context."""
 
     segment: str
     n: int
@@ -34,9 +36,10 @@ class Logged:
 
 def by_user(events: DataFrame) -> DataFrame:
     """Counts per segment and user of the labelled plays of `silver.listening_events`; a play stands in `all`, in
-    `premium` or `free`, and in its context."""
+    `premium` or `free`, in `held_out` where its user is of that fold, and in its context."""
     pays = F.when(F.col("premium"), F.lit("premium")).when(~F.col("premium"), F.lit("free"))
-    segments = F.array_compact(F.array(F.lit("all"), pays, F.col("context_type")))
+    held_out = F.when(user_fold(F.col("user_id")) == HELD_OUT_FOLD, F.lit("held_out"))
+    segments = F.array_compact(F.array(F.lit("all"), pays, held_out, F.col("context_type")))
     return (
         events.where("skip_grade IS NOT NULL")
         # A row without a label has all four answers false, so its grade alone tells it from a play that was kept.

@@ -1,4 +1,5 @@
-"""A night's plays as each policy would have had them: weights for the estimators, slates for the legacy measure.
+"""A night's plays as each policy would have had them: weights for the estimators, ranks of what was liked, and the
+legacy measure.
 
 One pass of numpy blocks over a sample of contexts gives sums per policy and segment, never a row per user.
 """
@@ -14,15 +15,17 @@ import numpy.typing as npt
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
+from musicbox_lib.evaluation import legacy
+from musicbox_lib.evaluation.contenders import Contender, baselines, champion
 from musicbox_lib.evaluation.estimators import UNIFORM_POOL, Sums, sums_of
+from musicbox_lib.evaluation.legacy import Counts, Legacy, Rest
+from musicbox_lib.evaluation.ranking import RankSums, measures_of, rank_sums_of
 from musicbox_lib.evaluation.reward_model import RewardModel
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.draws import keys_of
 from musicbox_lib.policies.interface import ContextBlock
-from musicbox_lib.policies.slates import draw_slates, probability_of
-from musicbox_lib.reports import legacy
-from musicbox_lib.reports.contenders import Contender, baselines, champion
-from musicbox_lib.reports.legacy import Counts, Legacy, Rest
+from musicbox_lib.policies.slates import probability_of
+from musicbox_lib.sessions.folds import HELD_OUT_FOLD
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,14 +36,16 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 
 LOGGED = "logged"
-SEGMENTS = ("all", "premium", "free")
+SEGMENTS = ("all", "premium", "free", "held_out")
+"""Everybody; who pays and who does not; the users that nothing was ever fitted on."""
 CONTEXTS_PER_TASK = 2500
 """Enough numpy for a task to be worth the loading of a champion."""
 # Rows at a time: `random` has up to 4,096 candidates, 512 x 4,096 doubles are 16 MB.
 _BLOCK = 512
 _SUMS = (
     "policy string, segment string, users bigint, weight_squares double, totals array<double>, drawn array<double>, "
-    "recommended bigint, matched bigint, labelled bigint, skipped bigint"
+    "rank_users bigint, rank_totals array<double>, rank_drawn array<double>, "
+    "recommended double, matched double, labelled double, skipped double"
 )
 
 
@@ -49,10 +54,11 @@ class Judged:
     """What one policy's pass over one segment gave."""
 
     sums: Sums
+    ranks: RankSums
     legacy: Legacy
 
     def __add__(self, other: Judged) -> Judged:
-        return Judged(self.sums + other.sums, self.legacy + other.legacy)
+        return Judged(self.sums + other.sums, self.ranks + other.ranks, self.legacy + other.legacy)
 
 
 @dataclass(frozen=True)
@@ -79,10 +85,14 @@ class Rivals:
         return rates
 
 
-def as_judgeable(contexts: DataFrame, *, play_share: float, session_share: float, seed: int) -> DataFrame:
+def as_judgeable(
+    contexts: DataFrame, *, play_share: float, liked_share: float, session_share: float, seed: int
+) -> DataFrame:
     """The contexts of one day, as `as_contexts` gives them, that are worth a policy's answer.
 
     `is_weighed`: a hashed share of the labelled plays whose propensity can be weighed (`estimators.weighable`).
+    `is_ranked`: a hashed share of the plays not skipped whose track the session had not heard before: no policy
+    repeats one.
     `is_middle`: the middle of a hashed share of sessions, with `rest_tracks` and `rest_skips`, the tracks and answers
     from there on, the play itself included.
     """
@@ -92,18 +102,21 @@ def as_judgeable(contexts: DataFrame, *, play_share: float, session_share: float
     rest = F.collect_list(answer).over(in_session.rowsBetween(0, Window.unboundedFollowing))
     plays = F.count(F.lit(1)).over(in_session.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing))
     weighable = (F.col("propensity") > 0) & (F.col("propensity") != 1 / UNIFORM_POOL) & F.col("skip_grade").isNotNull()
-    sampled = _place("session_id", "session_position", seed=seed) < play_share
+    place = _place("session_id", "session_position", seed=seed)
+    heard = F.expr("IF(n_in_session > 0, slice(track_ids, -n_in_session, n_in_session), slice(track_ids, 1, 0))")
+    liked = (F.col("skip_grade") == 0) & ~F.array_contains(heard, F.col("track_id"))
     return (
         contexts.withColumns(
             {
-                "is_weighed": F.coalesce(weighable & sampled, F.lit(False)),
+                "is_weighed": F.coalesce(weighable & (place < play_share), F.lit(False)),
+                "is_ranked": F.coalesce(liked & (place < liked_share), F.lit(False)),
                 "is_middle": (F.row_number().over(in_session) == F.floor(plays / 2) + 1)
                 & (plays > 1)
                 & (_place("session_id", seed=seed) < session_share),
                 "rest": rest,
             }
         )
-        .where("is_weighed OR is_middle")
+        .where("is_weighed OR is_ranked OR is_middle")
         .withColumn("rest", F.when(F.col("is_middle"), F.col("rest")).otherwise(F.array()))
         .withColumns({"rest_tracks": F.col("rest.track_id"), "rest_skips": F.col("rest.skip")})
         .drop("rest")
@@ -129,7 +142,10 @@ def judged(contexts: DataFrame, rivals: Rivals, n_contexts: int) -> dict[tuple[s
     for row in contexts.repartition(tasks, "user_id").mapInArrow(judge, _SUMS).collect():
         drawn = np.array(row["drawn"]).reshape(rivals.draws, -1)
         sums = Sums(row["users"], row["weight_squares"], np.array(row["totals"]), drawn)
-        part = Judged(sums, Legacy(row["recommended"], row["matched"], row["labelled"], row["skipped"]))
+        ranked = np.array(row["rank_drawn"]).reshape(rivals.draws, -1)
+        ranks = RankSums(row["rank_users"], np.array(row["rank_totals"]), ranked)
+        counts = Legacy(row["recommended"], row["matched"], row["labelled"], row["skipped"])
+        part = Judged(sums, ranks, counts)
         key = (row["policy"], row["segment"])
         found[key] = found[key] + part if key in found else part
     return found
@@ -140,11 +156,11 @@ class _Plays:
     """The n plays of a block, whatever a policy says of them."""
 
     user: npt.NDArray[np.uint64]
-    sessions: npt.NDArray[Any]
     track_ids: pa.Array
     skip: Floats
     propensity: Floats
     is_weighed: npt.NDArray[np.bool_]
+    is_ranked: npt.NDArray[np.bool_]
     is_middle: npt.NDArray[np.bool_]
     in_segment: npt.NDArray[np.bool_]
     """(n, segments)"""
@@ -165,13 +181,15 @@ class _Plays:
         middle = batch.column("is_middle")
         return cls(
             user=keys_of(column("user_id")),
-            sessions=column("session_id"),
             track_ids=batch.column("track_id"),
             skip=column("skip_2", False).astype(np.float64),
             propensity=column("propensity", 0.0),
             is_weighed=column("is_weighed"),
+            is_ranked=column("is_ranked"),
             is_middle=column("is_middle"),
-            in_segment=np.column_stack([np.ones_like(known), premium & known, ~premium & known]),
+            in_segment=np.column_stack(
+                [np.ones_like(known), premium & known, ~premium & known, column("fold") == HELD_OUT_FOLD]
+            ),
             rest=Rest.of(batch.column("rest_tracks").filter(middle), batch.column("rest_skips").filter(middle)),
         )
 
@@ -183,6 +201,8 @@ class _Answers:
     weights: Floats
     expected: Floats
     at_played: Floats
+    ranks: Floats
+    """(n, 4) `ranking.measures_of`"""
     legacy: Counts
     """(middles, 4)"""
 
@@ -198,10 +218,12 @@ def judge_batches(batches: Iterable[pa.RecordBatch], rivals: Rivals) -> Iterator
     contenders = rivals.contenders()
     rows = []
     answers = [
-        [_answers(block, facts, rival, model, rivals.seed) for block, facts in zip(blocks, plays, strict=True)]
+        [_answers(block, facts, rival, model) for block, facts in zip(blocks, plays, strict=True)]
         for rival, model in contenders
     ]
-    weighed = np.concatenate([facts.is_weighed for facts in plays])
+    weighed, ranked = (
+        np.concatenate([getattr(facts, name) for facts in plays]) for name in ("is_weighed", "is_ranked")
+    )
     in_segment = np.concatenate([facts.in_segment for facts in plays])
     middle_in_segment = np.concatenate([facts.in_segment[facts.is_middle] for facts in plays])
     skip, user = (np.concatenate([getattr(facts, name) for facts in plays]) for name in ("skip", "user"))
@@ -209,7 +231,9 @@ def judge_batches(batches: Iterable[pa.RecordBatch], rivals: Rivals) -> Iterator
         tuple(np.concatenate([getattr(one, name) for one in given]) for name in ("weights", "expected", "at_played"))
         for given in answers
     ]
-    counts = [np.concatenate([one.legacy for one in given]) for given in answers]
+    ranks, counts = (
+        [np.concatenate([getattr(one, name) for one in given]) for given in answers] for name in ("ranks", "legacy")
+    )
     of_log = np.concatenate([legacy.logged(facts.rest) for facts in plays])
     for at, segment in enumerate(SEGMENTS):
         chosen = weighed & in_segment[:, at]
@@ -220,31 +244,31 @@ def judge_batches(batches: Iterable[pa.RecordBatch], rivals: Rivals) -> Iterator
             seed=rivals.seed,
             draws=rivals.draws,
         )
-        inside = middle_in_segment[:, at]
-        for (rival, _), found, counted in zip(contenders, sums, counts, strict=True):
-            rows.append(_row(rival.policy.name, segment, found, counted[inside]))
-        rows.append(_row(LOGGED, segment, Sums.zeros(rivals.draws), of_log[inside]))
+        liked, inside = ranked & in_segment[:, at], middle_in_segment[:, at]
+        places = rank_sums_of([one[liked] for one in ranks], user[liked], seed=rivals.seed, draws=rivals.draws)
+        for (rival, _), found, placed, counted in zip(contenders, sums, places, counts, strict=True):
+            rows.append(_row(rival.policy.name, segment, found, placed, counted[inside]))
+        rows.append(_row(LOGGED, segment, Sums.zeros(rivals.draws), RankSums.zeros(rivals.draws), of_log[inside]))
     yield pa.RecordBatch.from_pylist(rows)
 
 
-def _answers(block: pa.RecordBatch, plays: _Plays, rival: Contender, model: RewardModel, seed: int) -> _Answers:
+def _answers(block: pa.RecordBatch, plays: _Plays, rival: Contender, model: RewardModel) -> _Answers:
     contexts = ContextBlock.of(block, rival.catalogue)
     candidates = rival.policy.propose(contexts)
     played = rival.catalogue.positions(plays.track_ids)
     skips = model.skip(contexts.user_plays, contexts.user_skips, candidates.tracks)
     chances = candidates.probabilities.astype(np.float64)
-    middle = plays.is_middle
-    slates = draw_slates(candidates.take(middle), plays.sessions[middle], seed, legacy.SLOTS, rival.spread)
     chance = probability_of(candidates, played)
     return _Answers(
         weights=np.divide(chance, plays.propensity, out=np.zeros_like(chance), where=plays.is_weighed),
         expected=(chances * skips).sum(axis=1),
         at_played=model.skip(contexts.user_plays, contexts.user_skips, played[:, None])[:, 0],
-        legacy=legacy.matches(slates.tracks, plays.rest, rival.catalogue),
+        ranks=measures_of(candidates, played),
+        legacy=legacy.matches(candidates.take(plays.is_middle), plays.rest, rival.catalogue),
     )
 
 
-def _row(policy: str, segment: str, sums: Sums, counts: Counts) -> dict[str, object]:
+def _row(policy: str, segment: str, sums: Sums, ranks: RankSums, counts: Counts) -> dict[str, object]:
     names = ("recommended", "matched", "labelled", "skipped")
     return {
         "policy": policy,
@@ -253,5 +277,8 @@ def _row(policy: str, segment: str, sums: Sums, counts: Counts) -> dict[str, obj
         "weight_squares": sums.weight_squares,
         "totals": sums.totals,
         "drawn": sums.drawn.ravel(),
-        **{name: int(count) for name, count in zip(names, counts.sum(axis=0), strict=True)},
+        "rank_users": ranks.users,
+        "rank_totals": ranks.totals,
+        "rank_drawn": ranks.drawn.ravel(),
+        **{name: float(count) for name, count in zip(names, counts.sum(axis=0), strict=True)},
     }

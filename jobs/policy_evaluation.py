@@ -1,0 +1,61 @@
+"""silver.listening_events up to a day, gold tables of the day before, models.registry -> reports.policy_evaluation,
+reports.skip_rate and reports.policy_comparison: one pass of every policy over the day's plays, told in three tables."""
+
+import argparse
+import datetime as dt
+
+from musicbox_lib import job, lake
+from musicbox_lib.evaluation import policy_evaluation as evaluations
+from musicbox_lib.evaluation.night import judge_night
+from musicbox_lib.lake import ReadPartition, WritePartition
+from musicbox_lib.reports import policy_comparison as comparisons
+from musicbox_lib.reports import skip_rate as rates
+from musicbox_lib.reports.gold import tracks_of
+from musicbox_lib.scoring.serving import champion_as_of
+from musicbox_lib.spark import session
+
+
+def arg_parser() -> argparse.ArgumentParser:
+    """`--listening-events silver.listening_events/dt=..D --track-features gold.track_features/dt=latest..D-1
+    --track-embeddings gold.track_embeddings/dt=latest..D-1 --registry models.registry
+    --policy-evaluation reports.policy_evaluation/dt=D --skip-rate reports.skip_rate/dt=D
+    --policy-comparison reports.policy_comparison/dt=D`, D-1 being the day before: nothing that a policy knows may come
+    from the night that judges it."""
+    parser = argparse.ArgumentParser(
+        prog="policy_evaluation", description=__doc__, epilog=arg_parser.__doc__, allow_abbrev=False
+    )
+    for name in ("listening_events", "track_features", "track_embeddings", "registry"):
+        lake.partition_argument(parser, name, ReadPartition)
+    for name in ("policy_evaluation", "skip_rate", "policy_comparison"):
+        lake.partition_argument(parser, name, WritePartition)
+    return parser
+
+
+def main(
+    listening_events: ReadPartition,
+    track_features: ReadPartition,
+    track_embeddings: ReadPartition,
+    registry: ReadPartition,
+    policy_evaluation: WritePartition,
+    skip_rate: WritePartition,
+    policy_comparison: WritePartition,
+) -> None:
+    """Judge the policies on the day's plays; the gold tables and the registry may not be there yet."""
+    run_date = policy_evaluation.run_date
+    champion = champion_as_of(registry, run_date - dt.timedelta(days=1))
+    features, embeddings = tracks_of(track_features, track_embeddings)
+    spark = session("policy_evaluation")
+    night = judge_night(lake.read(spark, listening_events), features, embeddings, champion, run_date)
+    read = (listening_events, track_features, track_embeddings, registry)
+    inputs = {partition.table.name: str(lake.version_of(partition.table.name)) for partition in read}
+    written = (
+        (policy_evaluation, evaluations.rows(night)),
+        (skip_rate, rates.rows(night)),
+        (policy_comparison, comparisons.rows(night)),
+    )
+    for partition, rows in written:
+        lake.overwrite_rows("policy_evaluation", rows, partition, inputs)
+
+
+if __name__ == "__main__":
+    job.run(arg_parser(), main)
