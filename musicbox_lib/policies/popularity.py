@@ -8,7 +8,6 @@ from musicbox_lib.policies.candidates import LIMIT, drop_heard
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import SOURCES, Candidates, ContextBlock
 
-
 ENOUGH = 23
 """A slate, and the 20 tracks that a session may have heard."""
 
