@@ -14,8 +14,9 @@ from musicbox_lib.ddpg.state import encode_states, state_dim
 from musicbox_lib.policies.catalogue import FOLDS, NEIGHBOURS, Catalogue
 from musicbox_lib.policies.ddpg_w import DdpgW
 from musicbox_lib.policies.interface import HISTORY, ContextBlock, Policy
-from musicbox_lib.policies.item_knn import ANSWER_WEIGHTS, EXPLORE, FADE, TEMPERATURE, ItemKnn
+from musicbox_lib.policies.item_knn import ANSWER_WEIGHTS, FADE, TEMPERATURE, ItemKnn
 from musicbox_lib.policies.popularity import Popularity
+from musicbox_lib.policies.ranking import EXPLORE
 from musicbox_lib.policies.slates import Spread, draw_slates
 from musicbox_lib.scoring.top3_recommendations import ROWS
 

@@ -24,5 +24,6 @@ with DAG(
     night = job.night()
     events = job.listening_events(night, job.session_events(night))
     features = job.track_features(night, events)
+    job.baselines(night, events, features)
     model = job.trainer(night, job.transitions(night, events, features), features)
     job.registry(night, model)

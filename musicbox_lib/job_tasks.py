@@ -108,6 +108,20 @@ def trainer(on: Night, transitions: Task, track_features: Task) -> Task:
     return _after(made, transitions, track_features)
 
 
+def baselines(on: Night, listening_events: Task, track_features: Task) -> Task:
+    """Everything that the model is held against, fitted on the same days."""
+    made = spark_job(
+        "baselines",
+        listening_events=f"silver.listening_events/dt={on.training_from}..{on.day}",
+        track_features=f"gold.track_features/dt={on.day}",
+        track_embeddings=f"gold.track_embeddings/dt={on.day}",
+        baselines=f"models.baselines/dt={on.day}",
+        seed=str(settings().seed),
+        models=f"{lake.root()}/models",
+    )
+    return _after(made, listening_events, track_features)
+
+
 def registry(on: Night, trainer: Task) -> Task:
     """The day's model becomes champion, or stays a candidate."""
     made = spark_job(

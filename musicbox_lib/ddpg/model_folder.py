@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,17 +137,27 @@ def read_manifest(folder: Path, files: Mapping[str, str] | None = None) -> Manif
         raise DataRefused(
             f"{folder / MANIFEST} cannot be read ({broken}): restore the folder or train the model again."
         ) from None
-    missing = {ACTOR, *CRITICS, CATALOGUE} - set(manifest.files)
+    check_files(folder, manifest.files, {ACTOR, *CRITICS, CATALOGUE}, files)
+    return manifest
+
+
+def check_files(
+    folder: Path, named: Mapping[str, str], needed: Collection[str], entered: Mapping[str, str] | None
+) -> None:
+    """Hold every file that a manifest names against its sha256, and against the one `entered` in a table where given.
+
+    Raises DataRefused where the manifest lacks a needed file, or a file is missing or altered.
+    """
+    missing = set(needed) - set(named)
     if missing:
         raise DataRefused(f"{folder / MANIFEST} names no {', '.join(sorted(missing))}: train the model again.")
-    for name, digest in manifest.files.items():
+    for name, digest in named.items():
         if not (folder / name).is_file():
             raise DataRefused(f"{folder} has lost its {name}: restore it or train the model again.")
-        if sha256_of(folder / name) != digest or (files is not None and files.get(name) != digest):
+        if sha256_of(folder / name) != digest or (entered is not None and entered.get(name) != digest):
             raise DataRefused(
                 f"{folder / name} is not the file that was trained (its sha256 differs): restore it or train again."
             )
-    return manifest
 
 
 def load_model(folder: Path | str, files: Mapping[str, str] | None = None) -> Model:

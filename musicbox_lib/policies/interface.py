@@ -19,8 +19,8 @@ HISTORY = 64
 CONTEXT_TYPES = ("user_collection", "catalog", "editorial_playlist", "radio", "personalized_playlist", "charts")
 """Where a play can be started, in the order of their codes."""
 
-SOURCES = ("actor", "item_knn", "popularity", "explore")
-"""Where a candidate can come from, in the order of their codes."""
+SOURCES = ("actor", "item_knn", "popularity", "explore", "baseline")
+"""Where a candidate can come from, in the order of their codes; `baseline`: a fitted baseline's own choice."""
 
 UNLABELLED = -1
 """The grade of a play whose log carries no label, and the filler where there is no play."""

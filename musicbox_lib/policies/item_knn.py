@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -11,6 +9,7 @@ from musicbox_lib.policies.candidates import LIMIT, drop_heard, highest, soften
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import SOURCES, Candidates, ContextBlock
 from musicbox_lib.policies.popularity import Popularity
+from musicbox_lib.policies.ranking import EXPLORE, or_popular
 
 ANSWER_WEIGHTS = np.array([0.25, 1.0, 0.5, -0.25, -0.5])
 """What a play says of its neighbours by its answer -1 to 3: unlabelled, not skipped, skip_3, skip_2, skip_1. A skip
@@ -19,10 +18,6 @@ FADE = 0.95
 """Weight of a play against the one after it: half after 14 plays, about a session."""
 TEMPERATURE = 0.1
 """Of the score relative to the row's best: a track half as good as the best is e^5 times less likely."""
-EXPLORE = 0.05
-"""Share of chance spread evenly over the candidates, so that each has one that counterfactual reports can use."""
-ENOUGH = 3
-"""A slate's worth of tracks with evidence; below, the row falls back to popularity."""
 CELLS = 4_000_000
 """Scores held at a time (32 MB): rows are worked off in blocks of CELLS / catalogue size."""
 
@@ -41,27 +36,16 @@ class ItemKnn:
     def propose(self, contexts: ContextBlock) -> Candidates:
         """The best LIMIT unheard tracks by score; popularity's where fewer than three have a score above 0."""
         scores, tracks = self._best(contexts)
-        evidence = (tracks >= 0).sum(axis=1) >= ENOUGH
         best = scores.max(axis=1, keepdims=True, initial=0.0)
         relative = np.divide(scores, best, out=np.zeros_like(scores), where=best > 0)
-        fallback = self._popularity.propose(contexts)
-        width = max(tracks.shape[1], fallback.tracks.shape[1])
-        choose = evidence[:, None]
-        unheard = fallback.tracks >= 0
-        even = unheard / np.maximum(unheard.sum(axis=1, keepdims=True), 1)
-        return Candidates(
-            tracks=np.where(choose, _widen(tracks, width, -1), _widen(fallback.tracks, width, -1)).astype(np.int32),
-            scores=np.where(choose, _widen(scores, width, 0.0), _widen(fallback.scores, width, 0.0)).astype(np.float32),
-            probabilities=np.where(
-                choose,
-                _widen(soften(tracks, relative, TEMPERATURE, EXPLORE), width, 0.0),
-                _widen((1 - EXPLORE) * fallback.probabilities + EXPLORE * even, width, 0.0),
-            ),
-            sources=np.where(
-                np.tile(choose, (1, width)), SOURCES.index("item_knn"), SOURCES.index("popularity")
-            ).astype(np.int8),
+        own = Candidates(
+            tracks=tracks,
+            scores=scores.astype(np.float32),
+            probabilities=soften(tracks, relative, TEMPERATURE, EXPLORE),
+            sources=np.full(tracks.shape, SOURCES.index("item_knn"), dtype=np.int8),
             explore=EXPLORE,
         )
+        return or_popular(own, self._popularity.propose(contexts))
 
     def _best(self, contexts: ContextBlock) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
         step = max(1, CELLS // max(self._size, 1))
@@ -83,7 +67,3 @@ class ItemKnn:
         scores = np.take_along_axis(dense, columns, axis=1)
         tracks = drop_heard(np.where(scores > 0, columns, -1).astype(np.int32), contexts)
         return np.where(tracks >= 0, scores, 0.0), tracks
-
-
-def _widen(values: npt.NDArray[Any], width: int, pad: float) -> npt.NDArray[Any]:
-    return np.pad(values, ((0, 0), (0, width - values.shape[1])), constant_values=pad)

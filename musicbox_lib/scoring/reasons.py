@@ -16,9 +16,14 @@ NEAR = 0.3
 .18 around 0, so this is beyond most pairs by chance."""
 
 _NEAR_LIKED, _FITS, _ITEM_KNN, _POPULAR, _EXPLORING = range(len(REASONS))
-_REASON_OF_SOURCE = np.array(
-    [{"actor": _NEAR_LIKED, "item_knn": _ITEM_KNN, "popularity": _POPULAR, "explore": _EXPLORING}[s] for s in SOURCES]
-)
+_REASONS = {
+    "actor": _NEAR_LIKED,
+    "item_knn": _ITEM_KNN,
+    "popularity": _POPULAR,
+    "explore": _EXPLORING,
+    "baseline": _NEAR_LIKED,
+}
+_REASON_OF_SOURCE = np.array([_REASONS[source] for source in SOURCES])
 
 
 def reasons(

@@ -90,14 +90,14 @@ def _loaded(folder: str, files: tuple[tuple[str, str], ...]) -> tuple[Policy, Ca
     from musicbox_lib.policies.catalogue_file import read_catalogue
     from musicbox_lib.policies.ddpg_w import DdpgW
 
-    with _quiet_tensorflow():
+    with quiet_tensorflow():
         model = load_model(folder, dict(files))
     catalogue = read_catalogue(model.catalogue_path)
     return DdpgW(model, catalogue), catalogue
 
 
 @contextmanager
-def _quiet_tensorflow() -> Iterator[None]:
+def quiet_tensorflow() -> Iterator[None]:
     """Start TensorFlow without its notes about graphics cards, which it writes to the process's standard error before
     it reads any setting; an exception still comes through."""
     for name, value in QUIET_TENSORFLOW.items():

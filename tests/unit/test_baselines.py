@@ -9,9 +9,10 @@ from catalogues import assert_candidates, make_catalogue, make_contexts
 from musicbox_lib.policies import random as random_policy
 from musicbox_lib.policies.candidates import drop_heard, first_of_equals, soften
 from musicbox_lib.policies.interface import SOURCES, Policy
-from musicbox_lib.policies.item_knn import ANSWER_WEIGHTS, EXPLORE, FADE, TEMPERATURE, ItemKnn
+from musicbox_lib.policies.item_knn import ANSWER_WEIGHTS, FADE, TEMPERATURE, ItemKnn
 from musicbox_lib.policies.popularity import Popularity
 from musicbox_lib.policies.random import Random
+from musicbox_lib.policies.ranking import EXPLORE
 from musicbox_lib.policies.slates import probability_of
 
 

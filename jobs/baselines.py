@@ -1,0 +1,45 @@
+"""silver.listening_events of the training days and one night's gold tables -> the folder of fitted baselines and
+models.baselines of that day."""
+
+import argparse
+from pathlib import Path
+
+from musicbox_lib import job, lake
+from musicbox_lib.lake import ReadPartition, WritePartition
+from musicbox_lib.spark import session
+
+
+def arg_parser() -> argparse.ArgumentParser:
+    """`--listening-events silver.listening_events/dt=FROM..D --track-features gold.track_features/dt=D
+    --track-embeddings gold.track_embeddings/dt=D --baselines models.baselines/dt=D --seed N --models LAKE/models`"""
+    parser = argparse.ArgumentParser(prog="baselines", description=__doc__, epilog=arg_parser.__doc__)
+    lake.partition_argument(parser, "listening_events", ReadPartition)
+    lake.partition_argument(parser, "track_features", ReadPartition)
+    lake.partition_argument(parser, "track_embeddings", ReadPartition)
+    lake.partition_argument(parser, "baselines", WritePartition)
+    parser.add_argument("--seed", type=int, required=True, help="Seed of samples, factors, trees and weights.")
+    parser.add_argument("--models", type=Path, required=True, help="The folder that holds a folder per model.")
+    return parser
+
+
+def main(
+    listening_events: ReadPartition,
+    track_features: ReadPartition,
+    track_embeddings: ReadPartition,
+    baselines: WritePartition,
+    seed: int,
+    models: Path,
+) -> None:
+    """Fit everything that DDPG-W is held against."""
+    from musicbox_lib.training import baselines as transform
+
+    spark = session("baselines")
+    read = (listening_events, track_features, track_embeddings)
+    inputs = {partition.table.name: lake.version_of(partition.table.name) for partition in read}
+    events, features, embeddings = (lake.read(spark, partition) for partition in read)
+    rows = transform.baselines(events, features, embeddings, baselines.run_date, inputs, seed, models)
+    lake.overwrite_rows("baselines", rows, baselines, {name: str(version) for name, version in inputs.items()})
+
+
+if __name__ == "__main__":
+    job.run(arg_parser(), main)

@@ -1,0 +1,161 @@
+"""What the skip models know of a context and a track that may be played next. Numpy only.
+
+Two forms of the same numbers: `pair_features` lists them for given tracks (training, shortlists), `linear_scores` gives
+their weighted sum for every track of the catalogue without ever listing them, as one matrix product.
+
+Nothing here that stands for a track's answers knows the answers of the context's own user: quality is taken out of the
+user's fold in training (`quality_of`), and plays are counts that no answer changes (leave-one-out encodings leak the
+label). The embeddings are the night's, in which every training user's sessions had a part: docs/decisions/0013.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicbox_lib.ddpg.state import COUNT_PRIOR, WINDOWS, encode_states
+from musicbox_lib.policies.catalogue import Catalogue
+from musicbox_lib.policies.interface import CONTEXT_TYPES, ContextBlock
+from musicbox_lib.training.reward import REWARDS
+
+Floats = NDArray[np.float32]
+
+SCALARS = (
+    *(f"confidence_{window}_{side}" for window in ("last_5", "session", "all") for side in ("liked", "skipped")),
+    *("streak", "last_not_skipped", "last_skip_3", "last_skip_2", "last_skip_1"),
+    *("first_play", "place_falling", "place_share"),
+    *(f"context_{name}" for name in CONTEXT_TYPES),
+    *("hour_sine", "hour_cosine", "shuffle", "premium", "user_rate", "user_known"),
+)
+"""The state's scalars (ddpg.state) but its last, the quality of what was liked: that one is not out of the fold."""
+CENTROIDS = tuple(f"{side}_{window}" for window in ("last_5", "session", "all") for side in ("liked", "skipped"))
+AUDIO = ("audio_liked_session", "audio_skipped_session", "audio_liked_all", "audio_skipped_all")
+TRACK = ("quality", "log_plays")
+ARTIST = ("artist_liked", "artist_skipped")
+HEARD = ("heard_liked", "heard_skipped")
+PAIR = (*CENTROIDS, *AUDIO, *TRACK, *ARTIST, *HEARD)
+FEATURES = (*PAIR, *SCALARS)
+"""Names of the P columns, those that differ between tracks first."""
+
+# As in ddpg.state: a play counts to the liked side with its reward, to the skipped one with the rest; -1 is unlabelled.
+_LIKED = np.array([*REWARDS, 0.5], dtype=np.float32)
+
+
+def log_plays(catalogue: Catalogue) -> Floats:
+    """(K,) log(1 + plays) less that of the mean track, so that it is about 0 and a new track's is negative."""
+    counts = np.log1p(catalogue.plays.astype(np.float64))
+    centred: Floats = (counts - np.log1p(catalogue.plays.mean() if len(catalogue) else 0.0)).astype(np.float32)
+    return centred
+
+
+def audio_units(catalogue: Catalogue) -> Floats:
+    """(K, A) audio at length 1, zeros where a track has none; (K, 0) where no track has any."""
+    if catalogue.audio is None:
+        return np.zeros((len(catalogue), 0), dtype=np.float32)
+    audio = np.nan_to_num(catalogue.audio)
+    norms = np.linalg.norm(audio, axis=1, keepdims=True)
+    units: Floats = np.divide(audio, norms, out=np.zeros_like(audio), where=norms > 0).astype(np.float32)
+    return units
+
+
+def quality_of(catalogue: Catalogue, tracks: NDArray[np.int32], fold: NDArray[np.int8]) -> Floats:
+    """(n,) quality of the tracks (n,) as everybody but the users of those folds (n,) shows it: for training."""
+    quality: Floats = catalogue.quality_by_fold[tracks, fold]
+    return quality
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The features of pairs of these contexts with tracks of the catalogue."""
+
+    contexts: ContextBlock
+    catalogue: Catalogue
+
+    @cached_property
+    def _known(self) -> NDArray[np.bool_]:
+        return self.contexts.tracks >= 0
+
+    @cached_property
+    def _sides(self) -> Floats:
+        """(n, 2, 64) what each play counts to the liked and to the skipped side."""
+        liked = np.where(self._known, _LIKED[self.contexts.grades], np.float32(0))
+        return np.stack([liked, np.where(self._known, 1 - liked, np.float32(0))], axis=1)
+
+    @cached_property
+    def _states(self) -> Floats:
+        return encode_states(self.contexts, self.catalogue)
+
+    @cached_property
+    def _centroids(self) -> Floats:
+        """(n, 6, E)"""
+        width = self.catalogue.embedding.shape[1]
+        return self._states[:, : 2 * WINDOWS * width].reshape(len(self.contexts), 2 * WINDOWS, width)
+
+    @cached_property
+    def scalars(self) -> Floats:
+        """(n, SCALARS)"""
+        first = self._centroids.shape[1] * self._centroids.shape[2]
+        return self._states[:, first : first + len(SCALARS)]
+
+    @cached_property
+    def _audio_centroids(self) -> Floats:
+        """(n, 4, A) centroids of unit audio, drawn to zero while little was heard: session, then all plays."""
+        in_session = self.contexts.in_session[:, None, :]
+        weights = np.concatenate([self._sides * in_session, self._sides], axis=1)  # (n, 4, 64)
+        sums = weights @ audio_units(self.catalogue)[self.contexts.tracks.clip(min=0)]
+        centroids: Floats = sums / (weights.sum(axis=2) + np.float32(COUNT_PRIOR))[:, :, None]
+        return centroids
+
+    def features(self, tracks: NDArray[np.int32], quality: Floats) -> Floats:
+        """(n, C, P) features of tracks (n, C); their quality (n, C) is the caller's: out of the user's fold in
+        training, the catalogue's own at serving."""
+        n, c = tracks.shape
+        catalogue = self.catalogue
+        block = np.empty((n, c, len(FEATURES)), dtype=np.float32)
+        block[:, :, : len(CENTROIDS)] = catalogue.embedding[tracks] @ self._centroids.transpose(0, 2, 1)
+        at = len(CENTROIDS)
+        block[:, :, at : at + len(AUDIO)] = audio_units(catalogue)[tracks] @ self._audio_centroids.transpose(0, 2, 1)
+        at += len(AUDIO)
+        block[:, :, at] = quality
+        block[:, :, at + 1] = log_plays(catalogue)[tracks]
+        at += len(TRACK)
+        rows = np.arange(n)[:, None]
+        artists = catalogue.artists[tracks]
+        for side in range(2):
+            of_artist = self._by(catalogue.artists, side, 2.0)
+            block[:, :, at + side] = np.where(artists >= 0, of_artist[rows, artists], 0.0)
+            block[:, :, at + len(ARTIST) + side] = self._by(np.arange(len(catalogue)), side, 1.0)[rows, tracks]
+        block[:, :, len(PAIR) :] = self.scalars[:, None, :]
+        return block
+
+    def linear_scores(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n, K) the features of every track times weights (P,), quality being the catalogue's own."""
+        catalogue = self.catalogue
+        by_name = dict(zip(FEATURES, weights.astype(np.float32), strict=True))
+        centroid = np.einsum("nie,i->ne", self._centroids, [by_name[name] for name in CENTROIDS])
+        audio = np.einsum("nia,i->na", self._audio_centroids, [by_name[name] for name in AUDIO])
+        of_track = by_name["quality"] * catalogue.quality + by_name["log_plays"] * log_plays(catalogue)
+        of_context = self.scalars @ np.array([by_name[name] for name in SCALARS], dtype=np.float32)
+        units = audio_units(catalogue)
+        scores: NDArray[np.float64] = np.float64(1) * (centroid @ catalogue.embedding.T)
+        scores += audio @ units.T
+        scores += of_track + of_context[:, None]
+        for side in range(2):
+            if by_name[ARTIST[side]] and (catalogue.artists >= 0).any():
+                of_artist = by_name[ARTIST[side]] * self._by(catalogue.artists, side, 2.0)
+                scores += np.where(catalogue.artists >= 0, of_artist[:, catalogue.artists], 0.0)
+            scores += by_name[HEARD[side]] * self._by(np.arange(len(catalogue)), side, 1.0)
+        return scores
+
+    def _by(self, codes: NDArray[np.int64] | NDArray[np.int32], side: int, prior: float) -> Floats:
+        """(n, codes) plays of the history that count to that side, by what `codes` (K,) makes of their tracks, as
+        n / (n + prior)."""
+        n, width = len(self.contexts), max(int(codes.max(initial=-1)) + 1, 1)
+        of_plays = codes[self.contexts.tracks.clip(min=0)]
+        known = self._known & (of_plays >= 0)
+        cells = np.arange(n, dtype=np.int64)[:, None] * width + of_plays
+        counts = np.bincount(cells[known], self._sides[:, side][known], minlength=n * width).reshape(n, width)
+        return (counts / (counts + prior)).astype(np.float32)
