@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from musicbox_lib.errors import MusicBoxError
+from musicbox_lib.synthetic import worlds
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -64,14 +65,21 @@ def generate(
     from_date: Annotated[str, typer.Option(help="First day, as YYYY-MM-DD.")] = "2026-10-23",
     out: Annotated[Path | None, typer.Option(help="The lake to deliver to (default: MUSICBOX_LAKE).")] = None,
     truth: Annotated[Path | None, typer.Option(help="Where what is true goes (default: MUSICBOX_TRUTH).")] = None,
-    world: Annotated[Path | None, typer.Option(help="A world file (default: the default world).")] = None,
+    world: Annotated[
+        str, typer.Option(help=f"A world by name ({', '.join(worlds.names())}) or a YAML file.")
+    ] = "default",
+    faults: Annotated[
+        Path | None, typer.Option(help="A YAML file `kind: number` of faults to write on purpose (default: none).")
+    ] = None,
 ) -> None:
     """Generate a world whose truth is known: invented listeners, tracks and session logs, delivered day by day.
 
-    Example: `musicbox generate --users 600 --tracks 2000 --days 14 --from-date 2026-10-23 --out lake --truth truth`
+    Examples: `musicbox generate --users 600 --tracks 2000 --days 14 --from-date 2026-10-23 --out lake --truth truth`,
+    `musicbox generate --world drift --faults musicbox_lib/synthetic/faults/every_kind.yaml --out lake --truth truth`
     """
     from musicbox_lib.lake import parse_date
     from musicbox_lib.settings import settings
+    from musicbox_lib.synthetic.faults.plant import read_faults
     from musicbox_lib.synthetic.generate_command import generate_with_progress, local_lake
     from musicbox_lib.synthetic.world import load_world
 
@@ -84,6 +92,7 @@ def generate(
         lake=out or local_lake(),
         truth=truth or settings().truth,
         world=load_world(world),
+        faults=read_faults(faults) if faults else {},
     )
 
 

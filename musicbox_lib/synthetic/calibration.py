@@ -12,7 +12,6 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import yaml
@@ -20,7 +19,9 @@ from scipy.optimize import brentq
 
 from musicbox_lib.synthetic.context_level import context_levels
 from musicbox_lib.synthetic.listeners import draw_listeners
-from musicbox_lib.synthetic.sessions import Plan, Played, plan_sessions, play_sessions
+from musicbox_lib.synthetic.plays import Played, play_sessions, repeats
+from musicbox_lib.synthetic.policy_draws import PolicyDraws
+from musicbox_lib.synthetic.sessions import Plan, plan_sessions
 from musicbox_lib.synthetic.tracks import draw_tracks
 from musicbox_lib.synthetic.world import Bools, Floats, Ints, World, load_world
 
@@ -73,22 +74,19 @@ def simulate(world: World, *, users: int, tracks: int, seeds: Sequence[int], day
 
 
 def _one_world(world: World, users: int, tracks: int, seed: int, days: int) -> Iterator[Plays]:
-    catalogue = draw_tracks(world, tracks, seed)
+    catalogue = draw_tracks(world, tracks, seed, days)
+    draws = PolicyDraws(world, catalogue)
     context_level = context_levels(world, catalogue, seed)
     for first in range(0, users, BLOCK):
         listeners = draw_listeners(world, catalogue, first, min(BLOCK, users - first), seed)
         plan = plan_sessions(world, listeners, days, seed)
-        played = play_sessions(world, catalogue, listeners, plan, context_level, seed)
+        played = play_sessions(world, catalogue, draws, listeners, plan, context_level, seed)
         yield _flat(plan, played, listeners.premium)
 
 
 def _flat(plan: Plan, played: Played, premium: Bools) -> Plays:
     session, at = np.nonzero(np.arange(plan.context.shape[1]) < plan.length[:, None])
     chance = played.skip_chance[session, at]
-    order = np.argsort(played.track, axis=1, kind="stable")
-    ranked = np.take_along_axis(played.track, order, axis=1)
-    again = np.zeros(played.track.shape, bool)
-    np.put_along_axis(again[:, :], order[:, 1:], (ranked[:, 1:] == ranked[:, :-1]), axis=1)
     return Plays(
         position=at + 1,
         context=plan.context[session, at],
@@ -100,7 +98,7 @@ def _flat(plan: Plan, played: Played, premium: Bools) -> Plays:
         switched=plan.switched[session, at],
         length=plan.length[session],
         track=played.track[session, at],
-        repeat=again[session, at],
+        repeat=repeats(played.track)[session, at],
     )
 
 
@@ -169,7 +167,7 @@ CALIBRATED = (
 def main(words: Sequence[str] | None = None) -> None:
     """Calibrate a world file and write the calibrated numbers to standard output as YAML."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--world", type=Path, help="the world file to start from (default: the default world)")
+    parser.add_argument("--world", default="default", help="the world to start from, by name or file")
     parser.add_argument("--users", type=int, default=10_000)
     parser.add_argument("--tracks", type=int, default=2_000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[9001, 9002, 9003, 9004])

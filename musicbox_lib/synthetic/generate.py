@@ -8,23 +8,28 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+from threadpoolctl import threadpool_limits
 
 from musicbox_lib.errors import Conflict, UsageError
 from musicbox_lib.synthetic.audio import delivered_tracks
 from musicbox_lib.synthetic.context_level import context_levels
+from musicbox_lib.synthetic.faults.plant import FAULTS, plant_faults
 from musicbox_lib.synthetic.landing_files import as_rows, csv_bytes, gzip_member, whole_file, write_day, write_tracks
 from musicbox_lib.synthetic.listeners import draw_listeners
-from musicbox_lib.synthetic.sessions import plan_sessions, play_sessions
+from musicbox_lib.synthetic.plays import play_sessions
+from musicbox_lib.synthetic.policy_draws import PolicyDraws
+from musicbox_lib.synthetic.sessions import plan_sessions
 from musicbox_lib.synthetic.tracks import Tracks, draw_tracks
-from musicbox_lib.synthetic.truth import write_block, write_world
-from musicbox_lib.synthetic.world import Floats, World, load_world
+from musicbox_lib.synthetic.truth_files import write_block, write_world
+from musicbox_lib.synthetic.world import ALWAYS, Floats, World, load_world
 
 # Listeners of one block: 1,200 sessions and some 20,000 plays. Part of what a seed means: with another number the
 # same seed gives another world.
@@ -59,13 +64,13 @@ class Generated:
 
 
 @dataclass(frozen=True)
-class _Task:
-    """All that a block of listeners needs, in one piece for another process."""
+class _Plant:
+    """All that every block of listeners is made with; a process gets it once."""
 
     world: World
     tracks: Tracks
+    draws: PolicyDraws
     context_level: Floats
-    block: int
     users: int
     first_day: np.datetime64
     days: int
@@ -84,17 +89,20 @@ class _Block:
     plays: int
 
 
-def _play(task: _Task) -> _Block:
-    first = task.block * BLOCK
-    listeners = draw_listeners(task.world, task.tracks, first, min(BLOCK, task.users - first), task.seed)
-    plan = plan_sessions(task.world, listeners, task.days, task.seed)
-    played = play_sessions(task.world, task.tracks, listeners, plan, task.context_level, task.seed)
-    write_block(task.truth, task.block, listeners, plan, played, task.first_day)
-    rows, delivered = as_rows(task.world, listeners, plan, played, np.array(task.tracks.ids), task.first_day, task.seed)
-    path = task.spill / f"{task.block:06d}"
+def _play(plant: _Plant, block: int) -> _Block:
+    first = block * BLOCK
+    world, seed = plant.world, plant.seed
+    listeners = draw_listeners(world, plant.tracks, first, min(BLOCK, plant.users - first), seed)
+    plan = plan_sessions(world, listeners, plant.days, seed)
+    # The same products whatever else the machine does, and no more threads than workers.
+    with threadpool_limits(1):
+        played = play_sessions(world, plant.tracks, plant.draws, listeners, plan, plant.context_level, seed)
+    write_block(plant.truth, block, listeners, plan, played, plant.first_day)
+    rows, delivered = as_rows(world, listeners, plan, played, np.array(plant.tracks.ids), plant.first_day, seed)
+    path = plant.spill / f"{block:06d}"
     lengths = []
     with path.open("wb") as file:
-        for day in range(task.days):
+        for day in range(plant.days):
             of_day = np.flatnonzero(delivered == day)
             member = gzip_member(csv_bytes(rows.take(of_day))) if len(of_day) else b""
             file.write(member)
@@ -119,22 +127,24 @@ def generate(
     lake: Path,
     truth: Path,
     world: World | None = None,
+    faults: Mapping[str, int] | None = None,
     workers: int | None = None,
     progress: Callable[[str, int, int], None] = _silent,
 ) -> Generated:
     """Write `days` days of deliveries from `from_date` into `lake`/landing and what is true into `truth`.
 
-    The same arguments give byte-identical landing files, whatever the number of workers. `progress` is told what is
-    being done, how much is done and of how much. Raises UsageError for numbers below 1, too few tracks for the
-    world, a truth folder inside the lake or one that holds something else, and Conflict where the lake's landing
-    folder holds other deliveries.
+    `faults` says how many faults of each kind (`faults.kinds.KINDS`) to write into them on purpose; without any the
+    truth has no faults.json. The same arguments give byte-identical landing files, whatever the number of workers.
+    `progress` is told what is being done, how much is done and of how much. Raises UsageError for numbers below 1, too
+    few tracks or sessions for what is asked, a truth folder inside the lake or one that holds something else, and
+    Conflict where the lake's landing folder holds other deliveries.
     """
     world = world or load_world()
     for name, number in (("users", users), ("tracks", tracks), ("days", days)):
         if number < 1:
             raise UsageError(f"--{name} is {number}: it must be at least 1.")
-    catalogue = draw_tracks(world, tracks, seed)
-    about = {
+    catalogue = draw_tracks(world, tracks, seed, days)
+    about: dict[str, object] = {
         "notice": NOTICE,
         "world": world.name,
         "world_sha256": hashlib.sha256(json.dumps(world.as_dict(), sort_keys=True).encode()).hexdigest(),
@@ -144,6 +154,8 @@ def generate(
         "days": days,
         "from_date": from_date.isoformat(),
     }
+    if faults:
+        about["faults"] = dict(faults)
     _make_room(truth, lake, about)
     context_level = context_levels(world, catalogue, seed)
     write_world(truth, world, catalogue, context_level, about)
@@ -152,19 +164,19 @@ def generate(
         workers = (os.cpu_count() or 1) if blocks >= _BLOCKS_WORTH_PROCESSES else 1
     first_day = np.datetime64(from_date, "D")
     with tempfile.TemporaryDirectory(dir=truth, prefix=".blocks-") as spill:
-        tasks = [
-            _Task(world, catalogue, context_level, block, users, first_day, days, seed, truth, Path(spill))
-            for block in range(blocks)
-        ]
-        played = _play_all(tasks, min(workers, blocks), progress)
+        draws = PolicyDraws(world, catalogue)
+        plant = _Plant(world, catalogue, draws, context_level, users, first_day, days, seed, truth, Path(spill))
+        played = _play_all(plant, blocks, min(workers, blocks), progress)
         landing = lake / "landing"
         with whole_file(landing / MARK) as file:
             file.write((json.dumps(about) + "\n").encode())
-        write_tracks(landing / "tracks" / "tracks.csv.gz", delivered_tracks(world, catalogue, seed))
         dates = tuple(from_date + dt.timedelta(days=day) for day in range(days))
+        _deliver_tracks(landing / "tracks", catalogue, delivered_tracks(world, catalogue, seed), from_date)
         for day, date in enumerate(dates):
             write_day(landing / "session_logs" / f"dt={date}" / "sessions.csv.gz", _members(played, day))
             progress("writing days", day + 1, days)
+    if faults:
+        plant_faults(faults, landing / "session_logs", truth, seed, progress)
     sessions, plays = (sum(getattr(block, name) for block in played) for name in ("sessions", "plays"))
     return Generated(dates, users, tracks, sessions, plays, lake, truth)
 
@@ -182,19 +194,38 @@ def _make_room(truth: Path, lake: Path, about: dict[str, object]) -> None:
         raise Conflict(f"{landing} holds other deliveries: name another lake with --out, or remove that folder first.")
     for part in ("users", "sessions"):
         shutil.rmtree(truth / part, ignore_errors=True)
+    (truth / FAULTS).unlink(missing_ok=True)
 
 
-def _play_all(tasks: list[_Task], workers: int, progress: Callable[[str, int, int], None]) -> list[_Block]:
+def _deliver_tracks(folder: Path, tracks: Tracks, rows: pa.Table, from_date: dt.date) -> None:
+    """The track table as it was always known, and what came later in files of its days."""
+    for release in tracks.releases.tolist():
+        day = "" if release == ALWAYS else f".dt={from_date + dt.timedelta(days=release)}"
+        write_tracks(folder / f"tracks{day}.csv.gz", rows.filter(pa.array(tracks.released == release)))
+
+
+_plants: list[_Plant] = []
+
+
+def _set_up(plant: _Plant) -> None:
+    _plants[:] = [plant]
+
+
+def _play_here(block: int) -> _Block:
+    return _play(_plants[0], block)
+
+
+def _play_all(plant: _Plant, blocks: int, workers: int, progress: Callable[[str, int, int], None]) -> list[_Block]:
     played = []
     if workers == 1:
-        for task in tasks:
-            played.append(_play(task))
-            progress("playing sessions", len(played), len(tasks))
+        for block in range(blocks):
+            played.append(_play(plant, block))
+            progress("playing sessions", len(played), blocks)
         return played
     # A forked child of a process with threads (a JVM, Arrow) can hang; spawn costs a second.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        futures: list[Future[_Block]] = [pool.submit(_play, task) for task in tasks]
+    with ProcessPoolExecutor(workers, get_context("spawn"), _set_up, (plant,)) as pool:
+        futures: list[Future[_Block]] = [pool.submit(_play_here, block) for block in range(blocks)]
         for future in futures:
             played.append(future.result())
-            progress("playing sessions", len(played), len(tasks))
+            progress("playing sessions", len(played), blocks)
     return played

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -10,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from musicbox_lib.errors import UsageError
 from musicbox_lib.lake import is_local, local_path, root
+from musicbox_lib.synthetic.faults.plant import FAULTS
 from musicbox_lib.synthetic.generate import NOTICE, Generated, generate
 from musicbox_lib.synthetic.world import World
 
@@ -24,7 +26,16 @@ def local_lake() -> Path:
 
 
 def generate_with_progress(
-    *, users: int, tracks: int, days: int, seed: int, from_date: dt.date, lake: Path, truth: Path, world: World
+    *,
+    users: int,
+    tracks: int,
+    days: int,
+    seed: int,
+    from_date: dt.date,
+    lake: Path,
+    truth: Path,
+    world: World,
+    faults: Mapping[str, int],
 ) -> Generated:
     """As `generate`, telling a terminal what happens. Raises as `generate` does."""
     console = Console()
@@ -46,6 +57,7 @@ def generate_with_progress(
             lake=lake,
             truth=truth,
             world=world,
+            faults=faults,
             progress=told,
         )
     console.print(NOTICE)
@@ -56,4 +68,9 @@ def generate_with_progress(
         soft_wrap=True,
         highlight=False,
     )
+    if faults:
+        console.print(
+            f"{sum(faults.values()):,} faults were written on purpose; {made.truth / FAULTS} says where.",
+            soft_wrap=True,
+        )
     return made

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.csv
 
 from musicbox_lib.synthetic.listeners import Listeners
-from musicbox_lib.synthetic.sessions import Plan, Played
+from musicbox_lib.synthetic.plays import Played
+from musicbox_lib.synthetic.sessions import Plan
 from musicbox_lib.synthetic.world import Bools, Ints, Seeks, World, generator, shares
 from musicbox_lib.tables import table
 

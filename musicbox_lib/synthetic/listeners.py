@@ -20,6 +20,9 @@ class Listeners:
     """Number of the block's first listener."""
     taste: Floats
     """(n, d), unit norm."""
+    later_taste: Floats
+    """(n, d), unit norm: the taste from the world's drift day on; the same for those who do not drift."""
+    drifts: Bools
     level: Floats
     """How readily they skip, in logits."""
     novelty: Floats
@@ -42,13 +45,24 @@ def user_id(number: int) -> str:
 def draw_listeners(world: World, tracks: Tracks, first: int, n: int, seed: int) -> Listeners:
     """Listeners `first` to `first + n - 1`: the same ones for the same `first`, n and seed."""
     random = generator(seed, LISTENER_STREAM, first)
-    mix = random.dirichlet(np.full(world.clusters, world.taste_concentration), n)
-    taste = unit(mix @ tracks.centres + noise(random, world.taste_spread, n, world.dimension))
+    taste = _tastes(world, tracks, n, random)
+    level = random.normal(0, world.user_level_sd, n)
+    novelty = random.normal(0, world.novelty_sd, n)
+    # A stream of its own: a world that drifts differs from one that does not in nothing else.
+    change = generator(seed, LISTENER_STREAM, first, 1)
+    drifts = change.random(n) < world.drift_share
     return Listeners(
         first=first,
         taste=taste,
-        level=random.normal(0, world.user_level_sd, n),
-        novelty=random.normal(0, world.novelty_sd, n),
+        later_taste=np.where(drifts[:, None], _tastes(world, tracks, n, change), taste),
+        drifts=drifts,
+        level=level,
+        novelty=novelty,
         premium=random.random(n) < world.premium_share,
         sessions=random.geometric(1 / world.mean_sessions, n),
     )
+
+
+def _tastes(world: World, tracks: Tracks, n: int, random: np.random.Generator) -> Floats:
+    mix = random.dirichlet(np.full(world.clusters, world.taste_concentration), n)
+    return unit(mix @ tracks.centres + noise(random, world.taste_spread, n, world.dimension))

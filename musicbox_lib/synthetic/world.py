@@ -11,8 +11,11 @@ import numpy.typing as npt
 import yaml
 
 from musicbox_lib.errors import UsageError
+from musicbox_lib.synthetic.worlds import FOLDER, names
 
-DEFAULT = Path(__file__).parent / "worlds" / "default.yaml"
+DEFAULT = FOLDER / "default.yaml"
+# The day on which a track came that was always there.
+ALWAYS = -(2**31)
 
 Floats = npt.NDArray[np.float64]
 Floats32 = npt.NDArray[np.float32]
@@ -69,6 +72,10 @@ class World:
     """Popularity is proportional to (rank + offset) ** -power."""
     popularity_quality: float
     """Correlation of the (normal) score behind the popularity rank with quality."""
+    cold_share: float
+    """Share of tracks that are delivered, and playable, only from a later day on."""
+    cold_from: float
+    """That day, as a share of the days generated: .5 of 60 days is day 30, counted from 0."""
     # Listeners
     taste_concentration: float
     """Dirichlet concentration of a taste over the cluster centres: small is few clusters."""
@@ -82,6 +89,10 @@ class World:
     premium_share: float
     mean_sessions: float
     """Sessions per listener are 1 + a geometric number, with this mean."""
+    drift_share: float
+    """Share of listeners who have another taste, drawn as the first was, in sessions from a later day on."""
+    drift_from: float
+    """That day, as a share of the days generated."""
     # Sessions
     contexts: tuple[str, ...]
     context_share: tuple[float, ...]
@@ -110,6 +121,8 @@ class World:
     explore_share: float
     popularity_weight: tuple[float, ...]
     mood_weight: tuple[float, ...]
+    unlogged_clusters: int
+    """Clusters, the first so many, that the policy never plays, not even exploring: their propensity is 0."""
     uniform_share: float
     """Share of sessions that show a pool of tracks uniformly."""
     uniform_pool: int
@@ -144,6 +157,14 @@ class World:
         """Plays of the longest session."""
         return max(self.lengths)
 
+    def drift_day(self, days: int) -> int:
+        """The first day of the new tastes, counted from 0."""
+        return round(self.drift_from * days)
+
+    def cold_day(self, days: int) -> int:
+        """The day on which the cold tracks come, counted from 0."""
+        return round(self.cold_from * days)
+
     def hour_effect(self, hour: Ints) -> Floats:
         """Logits of the hour of the day, (n,) -> (n,)."""
         return np.asarray(self.hour_amplitude * np.cos(2 * np.pi * (hour - self.hour_peak) / 24), np.float64)
@@ -164,7 +185,7 @@ def from_dict(raw: dict[str, Any], where: str) -> World:
     if set(raw) != known:
         odd = sorted(set(raw) ^ known)
         raise UsageError(
-            f"{where}: {', '.join(odd)} missing or unknown: copy worlds/default.yaml and change its values."
+            f"{where}: {', '.join(odd)} missing or unknown: name only what a world has, see worlds/default.yaml."
         )
     values = {name: _frozen(value) for name, value in raw.items()}
     values["audio"] = {name: Marginal(**marginal) for name, marginal in raw["audio"].items()}
@@ -187,6 +208,11 @@ def _check(world: World, where: str) -> None:
     for name, share in shares.items():
         if min(share) < 0 or abs(sum(share) - 1) > 0.02:
             raise UsageError(f"{where}: {name} must be shares that sum to 1, it sums to {sum(share):.4f}.")
+    fractions = (world.cold_share, world.cold_from, world.drift_share, world.drift_from, world.explore_share)
+    if min(fractions) < 0 or max(fractions) > 1:
+        raise UsageError(f"{where}: cold_share, cold_from, drift_share, drift_from and explore_share must be 0 to 1.")
+    if not 0 <= world.unlogged_clusters < world.clusters:
+        raise UsageError(f"{where}: unlogged_clusters must be 0 to {world.clusters - 1}: some track must be played.")
     by_context = (world.context_share, world.shuffle_by_context, world.popularity_weight, world.mood_weight)
     if any(len(part) != len(world.contexts) for part in (*by_context, world.context_effect)):
         raise UsageError(f"{where}: every list by context must have {len(world.contexts)} numbers, as contexts has.")
@@ -194,9 +220,19 @@ def _check(world: World, where: str) -> None:
         raise UsageError(f"{where}: position_effect must have {world.longest} numbers, one per position.")
 
 
-def load_world(path: Path | None = None) -> World:
-    """The world in that YAML file, else the default one. Raises UsageError for a file that is none."""
-    path = path or DEFAULT
+def load_world(name: str | Path = "default") -> World:
+    """The world of that name (`worlds/NAME.yaml`) or in that YAML file. A file may say `based_on: default`, or
+    another name, and then only what differs. Raises UsageError for an unknown name and for a file that is none."""
+    path = Path(name)
+    if path.suffix not in {".yaml", ".yml"} and len(path.parts) == 1:
+        if str(name) not in names():
+            raise UsageError(f"there is no world {str(name)!r}: name one of {', '.join(names())}, or a YAML file.")
+        path = FOLDER / f"{name}.yaml"
+    return from_dict(_raw(path, ()), str(path))
+
+
+def _raw(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    """The file's values over those of the world that it is based on."""
     if not path.is_file():
         raise UsageError(f"there is no world file {path}: leave --world out for the default world.")
     try:
@@ -204,8 +240,16 @@ def load_world(path: Path | None = None) -> World:
     except yaml.YAMLError as error:
         raise UsageError(f"{path} is not YAML: {error}") from None
     if not isinstance(raw, dict):
-        raise UsageError(f"{path} is no world file: copy worlds/default.yaml and change its values.")
-    return from_dict(raw, str(path))
+        raise UsageError(f"{path} is no world file: it needs names and values, as worlds/default.yaml has.")
+    base = raw.pop("based_on", None)
+    if base is None:
+        return raw
+    if base not in names():
+        raise UsageError(f"{path}: based_on is {base!r}: it must be one of {', '.join(names())}.")
+    under = FOLDER / f"{base}.yaml"
+    if under in above or under == path:
+        raise UsageError(f"{path}: based_on goes round in a circle through {base}.")
+    return {**_raw(under, (*above, path)), **raw}
 
 
 def shares(values: tuple[float, ...]) -> Floats:

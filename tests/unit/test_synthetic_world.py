@@ -64,7 +64,7 @@ def test_each_column_has_its_real_quartiles_and_moments(name: str) -> None:
 
 def test_tracks_of_a_cluster_sound_alike() -> None:
     world = load_world()
-    tracks = draw_tracks(world, 1000, seed=4)
+    tracks = draw_tracks(world, 1000, seed=4, days=60)
     rows = delivered_tracks(world, tracks, seed=4)
     acoustic = np.column_stack([rows[f"acoustic_vector_{i}"].to_numpy() for i in range(8)])
     within = np.mean([acoustic[tracks.cluster == c].var(axis=0).sum() for c in np.unique(tracks.cluster)])
@@ -74,11 +74,11 @@ def test_tracks_of_a_cluster_sound_alike() -> None:
 
 
 def test_better_tracks_are_a_little_more_popular() -> None:
-    tracks = draw_tracks(load_world(), 5000, seed=5)
+    tracks = draw_tracks(load_world(), 5000, seed=5, days=60)
     ranks = np.argsort(np.argsort(tracks.popularity))
     assert np.corrcoef(ranks, tracks.quality)[0, 1] == pytest.approx(0.29, abs=0.06)
 
 
 def test_too_few_tracks_for_the_pool_are_refused() -> None:
     with pytest.raises(UsageError, match="at least 50 tracks"):
-        draw_tracks(load_world(), 49, seed=1)
+        draw_tracks(load_world(), 49, seed=1, days=60)

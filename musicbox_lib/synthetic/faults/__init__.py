@@ -1,0 +1,1 @@
+"""Faults written on purpose into generated deliveries, each counted and placed, so that validation can be checked."""
