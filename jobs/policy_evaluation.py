@@ -1,5 +1,5 @@
-"""silver.listening_events up to a day, gold tables of the day before, models.registry -> reports.policy_evaluation,
-reports.skip_rate and reports.policy_comparison: one pass of every policy over the day's plays, told in three tables."""
+"""silver.listening_events up to a day, gold tables, models.registry and models.baselines of the day before ->
+reports.policy_evaluation, reports.skip_rate and reports.policy_comparison: one pass of every policy, three tables."""
 
 import argparse
 import datetime as dt
@@ -8,6 +8,7 @@ from musicbox_lib import job, lake
 from musicbox_lib.evaluation import policy_evaluation as evaluations
 from musicbox_lib.evaluation.night import judge_night
 from musicbox_lib.lake import ReadPartition, WritePartition
+from musicbox_lib.policies.fitted import baselines_as_of
 from musicbox_lib.reports import policy_comparison as comparisons
 from musicbox_lib.reports import skip_rate as rates
 from musicbox_lib.reports.gold import tracks_of
@@ -18,13 +19,13 @@ from musicbox_lib.spark import session
 def arg_parser() -> argparse.ArgumentParser:
     """`--listening-events silver.listening_events/dt=..D --track-features gold.track_features/dt=latest..D-1
     --track-embeddings gold.track_embeddings/dt=latest..D-1 --registry models.registry
-    --policy-evaluation reports.policy_evaluation/dt=D --skip-rate reports.skip_rate/dt=D
-    --policy-comparison reports.policy_comparison/dt=D`, D-1 being the day before: nothing that a policy knows may come
-    from the night that judges it."""
+    --baselines models.baselines/dt=..D-1 --policy-evaluation reports.policy_evaluation/dt=D
+    --skip-rate reports.skip_rate/dt=D --policy-comparison reports.policy_comparison/dt=D`, D-1 being the day before:
+    nothing that a policy knows may come from the night that judges it."""
     parser = argparse.ArgumentParser(
         prog="policy_evaluation", description=__doc__, epilog=arg_parser.__doc__, allow_abbrev=False
     )
-    for name in ("listening_events", "track_features", "track_embeddings", "registry"):
+    for name in ("listening_events", "track_features", "track_embeddings", "registry", "baselines"):
         lake.partition_argument(parser, name, ReadPartition)
     for name in ("policy_evaluation", "skip_rate", "policy_comparison"):
         lake.partition_argument(parser, name, WritePartition)
@@ -36,17 +37,19 @@ def main(
     track_features: ReadPartition,
     track_embeddings: ReadPartition,
     registry: ReadPartition,
+    baselines: ReadPartition,
     policy_evaluation: WritePartition,
     skip_rate: WritePartition,
     policy_comparison: WritePartition,
 ) -> None:
     """Judge the policies on the day's plays; the gold tables and the registry may not be there yet."""
     run_date = policy_evaluation.run_date
-    champion = champion_as_of(registry, run_date - dt.timedelta(days=1))
+    day_before = run_date - dt.timedelta(days=1)
+    champion, fitted = champion_as_of(registry, day_before), baselines_as_of(baselines, day_before)
     features, embeddings = tracks_of(track_features, track_embeddings)
     spark = session("policy_evaluation")
-    night = judge_night(lake.read(spark, listening_events), features, embeddings, champion, run_date)
-    read = (listening_events, track_features, track_embeddings, registry)
+    night = judge_night(lake.read(spark, listening_events), features, embeddings, champion, fitted, run_date)
+    read = (listening_events, track_features, track_embeddings, registry, baselines)
     inputs = {partition.table.name: str(lake.version_of(partition.table.name)) for partition in read}
     written = (
         (policy_evaluation, evaluations.rows(night)),

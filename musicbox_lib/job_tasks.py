@@ -154,6 +154,7 @@ def policy_evaluation(on: Night, listening_events: Task) -> Task:
         track_features=f"gold.track_features/dt=latest..{on.day_before}",
         track_embeddings=f"gold.track_embeddings/dt=latest..{on.day_before}",
         registry="models.registry",
+        baselines=f"models.baselines/dt=..{on.day_before}",
         policy_evaluation=f"reports.policy_evaluation/dt={on.day}",
         skip_rate=f"reports.skip_rate/dt={on.day}",
         policy_comparison=f"reports.policy_comparison/dt={on.day}",

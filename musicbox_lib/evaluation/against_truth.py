@@ -1,8 +1,9 @@
-"""The served slates held against the generated truth: true expected skip rates, and how much of the gap they close."""
+"""One night held against the generated truth: what was served, and each policy's likeliest three for the same users."""
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,20 @@ import pyarrow.compute as pc
 from musicbox_lib import lake
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.evaluation.bootstrap import clustered_mean, paired_bootstrap
+from musicbox_lib.evaluation.contenders import CHAMPION, Contender, actor_of, contenders_of
+from musicbox_lib.evaluation.true_values import SLOTS, Answers, answers_of, gap_closed
+from musicbox_lib.lake import ReadPartition
+from musicbox_lib.policies.fitted import baselines_as_of
+from musicbox_lib.policies.interface import CONTEXT_COLUMNS
+from musicbox_lib.scoring.serving import champion_as_of, night_catalogue
+from musicbox_lib.sessions.folds import FOLDS, HELD_OUT_FOLD, VALIDATION_FOLD
 from musicbox_lib.synthetic.truth import Truth
 
 Floats = npt.NDArray[np.float64]
 
-CHAMPION, POPULARITY, RANDOM, LOGGING, ORACLE = "champion", "popularity", "random", "logging policy", "oracle"
-SLOTS = 3
+SERVED, LOGGING, ORACLE = "served", "logging policy", "oracle"
 DRAWS = 2000
-# The folds of gold.last_sessions: 0 to 7 train, 8 chooses the model, 9 is never fitted.
-SEGMENTS = {"all": range(10), "validation": range(8, 9), "held out": range(9, 10)}
+SEGMENTS = {"all": tuple(range(FOLDS)), "validation": (VALIDATION_FOLD,), "held out": (HELD_OUT_FOLD,)}
 
 
 @dataclass(frozen=True)
@@ -37,13 +43,18 @@ class PolicyValue:
     lo: float
     hi: float
     gap_closed: float
-    """(V_log - V) / (V_log - V_oracle): 0 as the logging policy, 1 as the oracle that knows the mood."""
+    """0 as the logging policy, 1 as the oracle that knows the mood; not a number where the oracle gains nothing."""
+    coverage: float | None = None
+    """Share of the catalogue that its slates hold; of `all` users only."""
+    ild: float | None = None
+    """1 - mean pairwise cosine within a slate, on the tracks' true places; of `all` users only."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How much lower (negative) the champion's skip rate is than another policy's, paired over users."""
+    """How much lower (negative) one policy's skip rate is than another's, paired over users."""
 
+    policy: str
     versus: str
     segment: str
     users: int
@@ -54,7 +65,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What the truth says of the slates of one night."""
+    """What the truth says of one night."""
 
     run_date: dt.date
     model_ids: tuple[str, ...]
@@ -63,48 +74,68 @@ class Evaluation:
 
 
 def evaluate(run_date: dt.date, truth_folder: Path, *, seed: int, draws: int = DRAWS) -> Evaluation:
-    """Hold the slates of a night against the truth.
+    """Hold the night against the truth: what was served, and each policy's likeliest three as of that day.
 
     Each value is the true chance of skip_2 of a slate's tracks as the next play after the user's last session,
     averaged over the three tracks and then over users. Raises DataRefused where the night has no slates, a user has
     not exactly three tracks, or the truth is of another world.
     """
     users, slates, model_ids = _slates(run_date)
-    folds = _folds(run_date, users)
+    contexts = _contexts(run_date, users)
     truth = Truth(truth_folder)
-    popular = truth.popularity_slate(users, run_date, _plays(run_date), SLOTS)
+    answers = {SERVED: Answers(truth.slate_value(users, slates, run_date), slates)}
+    for contender in _contenders(run_date, seed):
+        answers[contender.policy.name] = answers_of(contender, contexts, truth, run_date)
     values = {
-        CHAMPION: truth.slate_value(users, slates, run_date),
-        POPULARITY: truth.slate_value(users, popular, run_date),
-        RANDOM: truth.random_value(users, run_date),
+        **{name: one.skip for name, one in answers.items()},
         LOGGING: truth.logging_value(users, run_date),
         ORACLE: truth.oracle_value(users, run_date, SLOTS),
     }
-    return Evaluation(run_date, model_ids, *compare(values, folds, seed=seed, draws=draws))
+    answers[ORACLE] = Answers(values[ORACLE], truth.oracle_slate(users, run_date, SLOTS))
+    variety = {name: one.variety(truth) for name, one in answers.items()}
+    found = compare(values, contexts["fold"].to_numpy(), variety, seed=seed, draws=draws)
+    return Evaluation(run_date, model_ids, *found)
 
 
 def compare(
-    values: dict[str, Floats], folds: npt.NDArray[np.int64], *, seed: int, draws: int = DRAWS
+    values: Mapping[str, Floats],
+    folds: npt.NDArray[Any],
+    variety: Mapping[str, tuple[float, float]],
+    *,
+    seed: int,
+    draws: int = DRAWS,
 ) -> tuple[tuple[PolicyValue, ...], tuple[Difference, ...]]:
-    """Mean values by policy and segment, and the champion's paired differences to popularity and the logging policy.
+    """Mean values by policy and segment, best first, and the paired differences of what was served and of the
+    champion to every other policy.
 
     `values` maps a policy to its users' true expected skip (n,), in the same order as `folds` (n,). A segment
     without users has no rows.
     """
     rows, differences = [], []
     for segment, members in SEGMENTS.items():
-        inside = np.isin(folds, list(members))
+        inside = np.isin(folds, members)
         n = int(inside.sum())
         if not n:
             continue
-        logged, best = values[LOGGING][inside].mean(), values[ORACLE][inside].mean()
-        for policy, of_users in values.items():
+        logged, best = float(values[LOGGING][inside].mean()), float(values[ORACLE][inside].mean())
+        for policy, of_users in sorted(values.items(), key=lambda item: float(item[1][inside].mean())):
             skip, lo, hi = clustered_mean(of_users[inside], np.ones(n), None, seed=seed, draws=draws)
-            rows.append(PolicyValue(policy, segment, n, skip, lo, hi, float((logged - skip) / (logged - best))))
-        for versus in (POPULARITY, LOGGING):
-            found = paired_bootstrap(values[CHAMPION][inside], values[versus][inside], None, seed=seed, draws=draws)
-            differences.append(Difference(versus, segment, n, *found))
+            seen = variety.get(policy, (None, None)) if segment == "all" else (None, None)
+            rows.append(PolicyValue(policy, segment, n, skip, lo, hi, gap_closed(skip, logged, best), *seen))
+        for policy in (name for name in (SERVED, CHAMPION) if name in values):
+            for versus in (name for name in values if name not in (SERVED, CHAMPION, ORACLE)):
+                found = paired_bootstrap(values[policy][inside], values[versus][inside], None, seed=seed, draws=draws)
+                differences.append(Difference(policy, versus, segment, n, *found))
     return tuple(rows), tuple(differences)
+
+
+def _contenders(run_date: dt.date, seed: int) -> list[Contender]:
+    tables = ("gold.track_features", "gold.track_embeddings")
+    catalogue = night_catalogue(*(ReadPartition.parse(f"{name}/dt={run_date}") for name in tables))
+    champion = champion_as_of(ReadPartition.parse("models.registry"), run_date)
+    fitted = baselines_as_of(ReadPartition.parse(f"models.baselines/dt=..{run_date}"), run_date)
+    found = contenders_of(champion, catalogue, fitted, seed)
+    return found if champion is None else [found[0], actor_of(found[0]), *found[1:]]
 
 
 def _rows(name: str, run_date: dt.date, columns: list[str]) -> pa.Table:
@@ -144,9 +175,10 @@ def _slates(run_date: dt.date) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.str
     return each, tracks[by].reshape(-1, SLOTS), tuple(sorted(set(rows["model_id"].unique().to_pylist())))
 
 
-def _folds(run_date: dt.date, users: npt.NDArray[np.str_]) -> npt.NDArray[np.int64]:
-    rows = _rows("gold.last_sessions", run_date, ["user_id", "fold"])
-    listed, folds = _strings(rows, "user_id"), rows["fold"].to_numpy()
+def _contexts(run_date: dt.date, users: npt.NDArray[np.str_]) -> pa.Table:
+    """The users' rows of gold.last_sessions, in the users' order."""
+    rows = _rows("gold.last_sessions", run_date, [*CONTEXT_COLUMNS])
+    listed = _strings(rows, "user_id")
     by = np.argsort(listed)
     at = np.minimum(np.searchsorted(listed[by], users), len(by) - 1)
     missing = users[listed[by][at] != users]
@@ -154,9 +186,4 @@ def _folds(run_date: dt.date, users: npt.NDArray[np.str_]) -> npt.NDArray[np.int
         raise DataRefused(
             f"gold.last_sessions/dt={run_date} lacks user {missing[0]}, who has recommendations: score the night again."
         )
-    return np.asarray(folds[by][at], np.int64)
-
-
-def _plays(run_date: dt.date) -> dict[str, int]:
-    rows = _rows("gold.track_features", run_date, ["track_id", "plays"])
-    return dict(zip(rows["track_id"].to_pylist(), rows["plays"].to_pylist(), strict=True))
+    return rows.take(pa.array(by[at])).combine_chunks()

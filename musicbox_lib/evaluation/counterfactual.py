@@ -16,7 +16,7 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from musicbox_lib.evaluation import legacy
-from musicbox_lib.evaluation.contenders import Contender, baselines, champion
+from musicbox_lib.evaluation.contenders import LOGGED, SEGMENTS, Contender, contenders_of
 from musicbox_lib.evaluation.estimators import UNIFORM_POOL, Sums, sums_of
 from musicbox_lib.evaluation.legacy import Counts, Legacy, Rest
 from musicbox_lib.evaluation.ranking import RankSums, measures_of, rank_sums_of
@@ -31,13 +31,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import Column, DataFrame
 
+    from musicbox_lib.policies.fitted import Baselines
     from musicbox_lib.scoring.serving import Champion
 
 Floats = npt.NDArray[np.float64]
 
-LOGGED = "logged"
-SEGMENTS = ("all", "premium", "free", "held_out")
-"""Everybody; who pays and who does not; the users that nothing was ever fitted on."""
 CONTEXTS_PER_TASK = 2500
 """Enough numpy for a task to be worth the loading of a champion."""
 # Rows at a time: `random` has up to 4,096 candidates, 512 x 4,096 doubles are 16 MB.
@@ -64,20 +62,19 @@ class Judged:
 @dataclass(frozen=True)
 class Rivals:
     """What a task needs to judge contexts: yesterday's catalogue, tracks' shrunk skip rates by its positions (NaN
-    where none), the overall rate, and the champion as of yesterday."""
+    where none), the overall rate, the champion and the fitted baselines as of yesterday."""
 
     catalogue: Catalogue
     track_rates: Floats
     overall: float
     champion: Champion | None
+    fitted: Baselines | None
     seed: int
     draws: int
 
     def contenders(self) -> list[tuple[Contender, RewardModel]]:
-        """The champion, if there is one, then the baselines; each with the reward model in its own positions."""
-        rivals = baselines(self.catalogue, self.seed)
-        if self.champion is not None:
-            rivals.insert(0, champion(self.champion))
+        """Every policy with the reward model in its own positions."""
+        rivals = contenders_of(self.champion, self.catalogue, self.fitted, self.seed)
         return [(rival, RewardModel.of(self._rates(rival.catalogue), self.overall)) for rival in rivals]
 
     def _rates(self, catalogue: Catalogue) -> Floats:

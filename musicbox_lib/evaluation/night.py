@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from musicbox_lib.errors import DataRefused
-from musicbox_lib.evaluation.contenders import BASELINES, CHAMPION
-from musicbox_lib.evaluation.counterfactual import LOGGED, Judged, Rivals, as_judgeable, judged
+from musicbox_lib.evaluation.contenders import BASELINES, CHAMPION, LOGGED
+from musicbox_lib.evaluation.counterfactual import Judged, Rivals, as_judgeable, judged
 from musicbox_lib.evaluation.estimators import DRAWS, Evidence
 from musicbox_lib.evaluation.logged import Logged, logged
 from musicbox_lib.policies.catalogue import Catalogue
+from musicbox_lib.policies.fitted import NAMES
 from musicbox_lib.sessions.contexts import as_contexts
 from musicbox_lib.settings import settings
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from pyspark.sql import DataFrame
 
+    from musicbox_lib.policies.fitted import Baselines
     from musicbox_lib.scoring.serving import Champion
 
 log = logging.getLogger(__name__)
@@ -56,13 +58,14 @@ def judge_night(
     track_features: pd.DataFrame,
     track_embeddings: pd.DataFrame,
     champion: Champion | None,
+    fitted: Baselines | None,
     day: dt.date,
 ) -> Night:
     """Judge every policy on the plays of `day`, from what was known the day before.
 
     `listening_events`: silver up to `day`. `track_features`, `track_embeddings`: gold of one day before `day`, empty
-    where there is none yet. `champion`: the one as of the day before, None where there is none. Raises DataRefused
-    where the day has no labelled play.
+    where there is none yet. `champion`, `fitted`: those as of the day before, None where there are none. Raises
+    DataRefused where the day has no labelled play.
     """
     of_day = listening_events.where(listening_events.dt == day)
     segments = logged(of_day)
@@ -78,6 +81,7 @@ def judge_night(
         track_rates=_rates(track_features, catalogue),
         overall=_overall(track_features),
         champion=champion,
+        fitted=fitted,
         seed=settings().seed,
         draws=DRAWS,
     )
@@ -97,6 +101,7 @@ def judge_night(
     )
     n_contexts = sum(int(min(most, n)) for n in (everything.n_weighable, liked, everything.n_sessions))
     absent: dict[str, Evidence] = {} if champion is not None else {CHAMPION: "no_history"}
+    absent |= dict.fromkeys(NAMES, "no_history") if fitted is None else {}
     return Night(day, segments, judged(contexts, rivals, n_contexts), absent)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from musicbox_lib.evaluation.counterfactual import SEGMENTS
+from musicbox_lib.evaluation.contenders import SEGMENTS
 from musicbox_lib.evaluation.estimators import RATIOS, Evidence, Interval, estimate
 from musicbox_lib.evaluation.logged import Logged
 from musicbox_lib.evaluation.night import Night

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from musicbox_lib.ddpg.state import encode_states
-from musicbox_lib.policies.candidates import drop_heard, first_of_equals, highest, soften
+from musicbox_lib.policies.candidates import LIMIT, drop_heard, first_of_equals, highest, soften
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import SOURCES, Candidates, ContextBlock
 
@@ -105,3 +105,34 @@ class DdpgW:
         )
         near = self._catalogue.neighbours[plays.clip(min=0)][:, :, :NEIGHBOURS]
         return np.where(plays[:, :, None] >= 0, near, -1).reshape(len(contexts), -1).astype(np.int32)
+
+
+class ActorAlone:
+    """The actor's nearest tracks and nothing else, as the small projects of this kind recommend: what the critics, the
+    neighbours and the popular tracks add is the difference to `DdpgW`."""
+
+    name = "ddpg_w_actor"
+
+    def __init__(self, policy: DdpgW) -> None:
+        self._model = policy._model
+        self._catalogue = policy._catalogue
+        self._actions = policy._actions
+
+    def propose(self, contexts: ContextBlock) -> Candidates:
+        """The LIMIT unheard tracks of greatest inner product with the actor's vector; score = that product."""
+        serving = self._model.serving
+        step = max(1, CELLS // max(len(self._catalogue), 1))
+        parts = []
+        for at in range(0, max(len(contexts), 1), step):
+            block = contexts.take(slice(at, at + step))
+            products = np.round(self._model.actor(encode_states(block, self._catalogue)) @ self._actions.T, 5)
+            nearest = highest(products, LIMIT).astype(np.int32)
+            parts.append((drop_heard(nearest, block), np.take_along_axis(products, nearest, axis=1)))
+        tracks, scores = (np.concatenate([part[place] for part in parts]) for place in range(2))
+        return Candidates(
+            tracks=tracks.astype(np.int32),
+            scores=scores.astype(np.float32),
+            probabilities=soften(tracks, scores, serving.temperature, serving.explore),
+            sources=np.full(tracks.shape, SOURCES.index("actor"), dtype=np.int8),
+            explore=serving.explore,
+        )

@@ -175,6 +175,10 @@ _TYPES = {
 }
 
 
+CONTEXT_COLUMNS = tuple(_TYPES)
+"""What a policy reads of a context, in `gold.last_sessions` and of every play."""
+
+
 def _columns(contexts: Any) -> dict[str, Any]:
     if not isinstance(contexts, pa.RecordBatch | pa.Table):
         schema = pa.schema(list(_TYPES.items()))

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from pyspark.sql import functions as F
 
-from musicbox_lib.evaluation.contenders import BASELINES, CHAMPION, baselines
-from musicbox_lib.evaluation.counterfactual import CONTEXTS_PER_TASK, LOGGED
+from musicbox_lib.evaluation.contenders import CHAMPION, LOGGED, UNTRAINED, untrained
+from musicbox_lib.evaluation.counterfactual import CONTEXTS_PER_TASK
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import ContextBlock
 from musicbox_lib.policies.slates import draw_slates
@@ -102,11 +102,11 @@ def diversity_rows(
         tally = Tally(**{**counts, "exposure": np.array(counts["exposure"], dtype=np.int64)})
         if policy == _SERVED:
             # A night without a champion is served by a baseline: then that is whose slates these are.
-            policy = f"{_SERVED} {model_id if model_id in BASELINES else CHAMPION}"
+            policy = f"{_SERVED} {model_id if model_id in UNTRAINED else CHAMPION}"
         key = (policy, segment)
         found[key] = found[key] + tally if key in found else tally
     rows = []
-    for policy in (LOGGED, CHAMPION, *BASELINES):
+    for policy in (LOGGED, CHAMPION, *UNTRAINED):
         for segment in SEGMENTS:
             one = found.get((f"{_SERVED} {policy}", segment)) or found.get((policy, segment))
             if one is not None and one.n_slates:
@@ -116,7 +116,7 @@ def diversity_rows(
 
 def tally_contexts(batches: Iterable[pa.RecordBatch], on: Shelf) -> Iterator[pa.RecordBatch]:
     """Counts of the served slates and of each baseline's for the same contexts, summed over one task."""
-    rivals = baselines(on.catalogue, on.seed)
+    rivals = untrained(on.catalogue, on.seed)
     tallies = _Tallies()
     model_id = None
     for batch in batches:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from musicbox_lib import lake
 from musicbox_lib.errors import DataRefused
+from musicbox_lib.evaluation.contenders import BASELINES, CHAMPION, LOGGED, SEGMENTS
 from musicbox_lib.sql import register
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ Row = dict[str, Any]
 
 NIGHTS = 14
 """Nights of a trend: two weeks show a weekday's habit twice."""
-_POLICY_ORDER = ("logged", "ddpg_w", "item_knn", "popularity", "random")
-_SEGMENT_ORDER = ("all", "premium", "free")
+_POLICY_ORDER = (LOGGED, CHAMPION, *BASELINES)
+_SEGMENT_ORDER = SEGMENTS
 _NEEDED = ("reports.skip_rate", "reports.diversity")
 _USED = (
     *_NEEDED,
@@ -78,7 +79,7 @@ def night_facts(day: dt.date) -> NightFacts:
         day=day,
         served={**(served[0] if served else {"users": 0, "tracks": 0, "model_id": None}), **_first(model)},
         skip_rate=_in_order(ask("SELECT * FROM reports.skip_rate WHERE dt = $day", day=day)),
-        comparison=ask(_COMPARISON, "reports.policy_comparison", day=day),
+        comparison=sorted(ask(_COMPARISON, "reports.policy_comparison", day=day), key=_place_of_versus),
         diversity=_in_order(ask("SELECT * FROM reports.diversity WHERE dt = $day", day=day)),
         skip_trend=ask(_TREND_OF_SKIPS, first=day - dt.timedelta(days=NIGHTS - 1), day=day),
         diversity_trend=ask(_TREND_OF_DIVERSITY, first=day - dt.timedelta(days=NIGHTS - 1), day=day),
@@ -94,8 +95,7 @@ _SERVED = """
     FROM scores.top3_recommendations WHERE dt = $day HAVING count(*) > 0"""
 _MODEL = "SELECT dt AS model_dt, reason AS model_reason FROM models.registry WHERE model_id = $model_id"
 _COMPARISON = """
-    SELECT * FROM reports.policy_comparison WHERE dt = $day
-    ORDER BY list_position(['logged', 'item_knn', 'popularity', 'random'], versus), measure"""
+    SELECT * FROM reports.policy_comparison WHERE dt = $day ORDER BY measure"""
 _TREND_OF_SKIPS = """
     SELECT dt, policy, skip_rate_logged, skip_rate_logged_lo, skip_rate_logged_hi,
            skip_rate_dr, skip_rate_dr_lo, skip_rate_dr_hi
@@ -131,13 +131,21 @@ def _first(rows: list[Row]) -> Row:
     return rows[0] if rows else {"model_dt": None, "model_reason": None}
 
 
+def _place_of(policy: str) -> int:
+    return _POLICY_ORDER.index(policy) if policy in _POLICY_ORDER else len(_POLICY_ORDER)
+
+
+def _place_of_versus(row: Row) -> int:
+    return _place_of(row["versus"])
+
+
 def _in_order(rows: list[Row]) -> list[Row]:
     """By policy in the house's order, then all, premium, free, and the contexts by name."""
 
     def place(row: Row) -> tuple[int, int, str]:
         policy, segment = row["policy"], row["segment"]
         return (
-            _POLICY_ORDER.index(policy) if policy in _POLICY_ORDER else len(_POLICY_ORDER),
+            _place_of(policy),
             _SEGMENT_ORDER.index(segment) if segment in _SEGMENT_ORDER else len(_SEGMENT_ORDER),
             segment,
         )

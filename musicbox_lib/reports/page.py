@@ -63,6 +63,7 @@ def render(facts: NightFacts) -> str:
         diversity_all=varied,
         comparison=[row for row in facts.comparison if row["segment"] == "all"],
         names=plots.NAMES,
+        measures=plots.MEASURES,
         evidence=plots.EVIDENCE,
         **drawn,
     )

@@ -18,12 +18,34 @@ NAMES = {
     "item_knn": "item-kNN",
     "popularity": "popularity",
     "random": "random",
+    "popularity_in_context": "popularity in context",
+    "audio_centroid": "liked sound",
+    "session_knn": "session-kNN",
+    "als": "ALS",
+    "skip_logistic": "skip model, logistic",
+    "skip_lightgbm": "skip model, trees",
+    "skip_lstm": "skip model, LSTM",
+    "bandit": "bandit",
 }
 """Policies as the page calls them."""
+TREND = ("logged", "ddpg_w", "item_knn", "popularity", "random")
+"""Those of the trend plot: more lines than five cannot be told apart."""
+MEASURES = {
+    "skip_rate_dr": "skip rate, doubly robust",
+    "skip_rate_dr_clipped": "the same, weights at most 10",
+    "skip_rate_snips": "skip rate, weights alone (SNIPS)",
+    "hit_rate_3": "liked play among the first 3",
+    "hit_rate_20": "liked play among the first 20",
+    "ndcg_20": "NDCG of liked plays at 20",
+    "mrr": "mean reciprocal rank of liked plays",
+}
+"""Measures of the comparison as the page calls them."""
 EVIDENCE = {
     "ok": "enough evidence",
     "low_ess": "too few comparable plays",
     "no_propensity": "no propensities in the log",
+    "no_support": "plays what the log never plays",
+    "no_liked_play": "no play that was not skipped",
     "no_history": "not known the day before",
 }
 """The evidence flags in plain words."""
@@ -63,14 +85,14 @@ def skip_trend(rows: list[Row]) -> str:
     """The logged skip rate of the last nights with its band, and each policy's doubly robust one where it stands."""
     figure, axes = _figure(6.4, 3.0)
     days = sorted({row["dt"] for row in rows})
-    for policy, name in NAMES.items():
+    for policy in TREND:
         of_policy = {row["dt"]: row for row in rows if row["policy"] == policy}
         values = [_measured(of_policy[day]) if day in of_policy else (None, None, None) for day in days]
         if all(value is None for value, _, _ in values):
             continue
         line, lo, hi = ([math.nan if one is None else one for one in column] for column in zip(*values, strict=True))
         places = range(len(days))
-        axes.plot(places, line, "o-", color=_COLOURS[policy], label=name, linewidth=2, markersize=5)
+        axes.plot(places, line, "o-", color=_COLOURS[policy], label=NAMES[policy], linewidth=2, markersize=5)
         if policy in ("logged", "ddpg_w"):
             axes.fill_between(places, lo, hi, color=_COLOURS[policy], alpha=0.13, linewidth=0)
     _days(axes, days)

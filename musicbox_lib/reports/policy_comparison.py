@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from musicbox_lib.evaluation.contenders import CHAMPION
-from musicbox_lib.evaluation.counterfactual import LOGGED, SEGMENTS, Judged
+from musicbox_lib.evaluation.contenders import CHAMPION, LOGGED, SEGMENTS
+from musicbox_lib.evaluation.counterfactual import Judged
 from musicbox_lib.evaluation.estimators import Evidence, Interval, Measure, difference, difference_from_log
 from musicbox_lib.evaluation.logged import Logged
 from musicbox_lib.evaluation.night import Night

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from musicbox_lib.evaluation.counterfactual import LOGGED, SEGMENTS
+from musicbox_lib.evaluation.contenders import LOGGED, SEGMENTS
 from musicbox_lib.evaluation.estimators import Interval, estimate
 from musicbox_lib.evaluation.legacy import Legacy
 from musicbox_lib.evaluation.logged import Logged

@@ -13,7 +13,8 @@ from pyspark.sql import functions as F
 
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import HISTORY, ContextBlock
-from musicbox_lib.sessions.contexts import TRAINING_FOLDS, as_contexts, user_fold
+from musicbox_lib.sessions.contexts import as_contexts, user_fold
+from musicbox_lib.sessions.folds import TRAINING_FOLDS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

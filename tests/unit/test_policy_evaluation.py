@@ -45,7 +45,7 @@ def judge(spark: SparkSession, rows: Rows) -> Night:
     before = events.where(events.dt < DAY)
     features = track_features(before, frame(spark, "bronze.tracks", []), BEFORE)
     embeddings = track_embeddings(before, features, BEFORE)
-    return judge_night(events, features.toPandas(), embeddings.toPandas(), None, DAY)
+    return judge_night(events, features.toPandas(), embeddings.toPandas(), None, None, DAY)
 
 
 def spelled(rows: Rows, track: Callable[[str], str], session: Callable[[str], str]) -> Rows:
@@ -124,6 +124,7 @@ def evaluated() -> dict[str, Rows]:
         track_features=ReadPartition.parse(f"gold.track_features/dt=latest..{BEFORE}"),
         track_embeddings=ReadPartition.parse(f"gold.track_embeddings/dt=latest..{BEFORE}"),
         registry=ReadPartition.parse("models.registry"),
+        baselines=ReadPartition.parse(f"models.baselines/dt=..{BEFORE}"),
         **{name: WritePartition.parse(f"reports.{name}/dt={DAY}") for name in written},
     )
     found = {}

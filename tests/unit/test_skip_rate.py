@@ -108,7 +108,7 @@ def one_play_each(n_users: int, **other: Any) -> list[dict[str, Any]]:
 def test_a_night_without_a_day_before_reports_the_log_alone(spark: SparkSession, lake_root: Path) -> None:
     features, embeddings = (frame.head(0) for frame in gold())
     events = silver(spark, [*one_play_each(8), play("u9", "s9", 1, "a", None, premium=False)])
-    night = judge_night(events, features, embeddings, None, DAY)
+    night = judge_night(events, features, embeddings, None, None, DAY)
     rows = {(row["policy"], row["segment"]): row for row in skip_rate.rows(night)}
     of_log = rows["logged", "all"]
     # The unlabelled play is nobody's skip and nobody's play.
@@ -124,9 +124,9 @@ def test_a_night_without_a_day_before_reports_the_log_alone(spark: SparkSession,
     compared = policy_comparison.rows(night)
     assert {(row["evidence"], row["difference"]) for row in compared} == {("no_history", None)}
     # Segments x (three measures against the log, seven against each baseline).
-    assert len(compared) == 3 * (3 + 3 * 7)
+    assert len(compared) == 3 * (3 + 11 * 7)
     evaluated = policy_evaluation.rows(night)
-    assert len(evaluated) == 3 * 4 * 9
+    assert len(evaluated) == 3 * 12 * 9
     assert {(row["evidence"], row["value"], row["n"]) for row in evaluated if row["segment"] == "free"} == {
         ("no_history", None, 4)
     }
@@ -155,7 +155,7 @@ def test_a_night_is_estimated_from_its_propensities(spark: SparkSession) -> None
             play("unknown", "s-unknown", 1, "a", True, propensity=None, premium=None),
         ],
     )
-    night = judge_night(events, *gold(), None, DAY)
+    night = judge_night(events, *gold(), None, None, DAY)
     rows = {(row["policy"], row["segment"]): row for row in skip_rate.rows(night)}
     found = rows["random", "all"]
     assert (found["n"], found["n_users"], found["evidence"]) == (160, 160, "ok")
@@ -187,7 +187,7 @@ def test_a_night_without_propensities_keeps_the_legacy_measure(spark: SparkSessi
         for user in ("u1", "u2")
         for position, track in enumerate("abcd", start=1)
     ]
-    night = judge_night(silver(spark, events), *gold(), None, DAY)
+    night = judge_night(silver(spark, events), *gold(), None, None, DAY)
     rows = {(row["policy"], row["segment"]): row for row in skip_rate.rows(night)}
     found = rows["random", "all"]
     assert (found["evidence"], found["n"], found.get("skip_rate_dr")) == ("no_propensity", 8, None)
@@ -198,7 +198,7 @@ def test_a_night_without_propensities_keeps_the_legacy_measure(spark: SparkSessi
 def test_a_day_without_a_labelled_play_is_refused(spark: SparkSession) -> None:
     events = silver(spark, [play("u1", "s1", 1, "a", None)])
     with pytest.raises(DataRefused, match=r"no labelled play on 2026-11-05"):
-        judge_night(events, *gold(), None, DAY)
+        judge_night(events, *gold(), None, None, DAY)
 
 
 def test_contexts_that_are_judged(spark: SparkSession) -> None:
@@ -290,7 +290,7 @@ def test_the_champion_is_held_against_the_others_on_the_same_plays() -> None:
     from musicbox_lib.evaluation import contenders
 
     assert Pinned.name == contenders.CHAMPION
-    rivals = Rivals(Catalogue.of(*gold()), np.full(4, 0.5), 0.5, PinnedChampion(), seed=7, draws=DRAWS)  # type: ignore[arg-type]
+    rivals = Rivals(Catalogue.of(*gold()), np.full(4, 0.5), 0.5, PinnedChampion(), None, seed=7, draws=DRAWS)  # type: ignore[arg-type]
     [batch] = judge_batches(batches(60), rivals)
     policies = {}
     for row in batch.to_pylist():

@@ -1,0 +1,136 @@
+"""How good the policies are: the tables of the quality plan, measured on generated worlds and written as markdown.
+
+A cell is one world and one seed: generated, then trained and scored by the real DAGs as of its last day, then every
+policy is held against the truth, which no job opened. A measured cell is kept in bench/results/quality and not measured
+again; remove its file to have it so. `--size full` writes docs/quality.md.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import subprocess
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from bench import judge, quality_tables
+from bench.measured import Row
+from musicbox_lib import environment
+from musicbox_lib.settings import PROJECT, settings
+
+RESULTS = Path(__file__).parent / "results" / "quality"
+PAGE = PROJECT / "docs" / "quality.md"
+FIRST_DAY = dt.date(2026, 9, 7)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One world to be measured."""
+
+    world: str
+    users: int
+    tracks: int
+    days: int
+    seed: int
+
+    @property
+    def path(self) -> Path:
+        """Where its result is kept."""
+        return RESULTS / f"{self.world}-{self.users}x{self.tracks}-{self.days}d-seed{self.seed}.json"
+
+
+ALTERED = (
+    *("weak_taste", "noisy_logging", "drift", "cold_tracks", "unlogged_cluster"),
+    *("plays_apart_from_mood", "null"),
+)
+SIZES = {
+    "small": [Cell("default", 200, 300, 8, 1)],
+    "full": [
+        *(Cell("default", 2500, 2000, 60, seed) for seed in range(1, 6)),
+        *(Cell(world, 2500, 2000, 60, 1) for world in ALTERED),
+    ],
+}
+"""Seeds 1 to 5 are for reporting: nothing was ever tuned on them."""
+
+
+def run(size: str) -> list[Row]:
+    """Measure the cells that are not there yet, print the tables; rows are one a cell and policy."""
+    found = [measured(cell) for cell in SIZES[size]]
+    logs, worlds = judge.SIZES[size]
+    judged = kept(RESULTS / f"judge-{logs}-{worlds}.json", lambda: judge.run(size))
+    text = quality_tables.markdown(found, judged)
+    if size == "full":
+        PAGE.write_text(text)
+    quality_tables.show(text)
+    return [
+        {
+            "case": f"{one['world']} seed {one['seed']}: {value['policy']}",
+            "size": size,
+            "seconds": one["seconds"],
+            **value,
+        }
+        for one in found
+        for value in one["values"]
+        if value["segment"] == "all"
+    ]
+
+
+def kept(path: Path, measure: Any) -> Any:
+    """What was measured before, else what `measure` gives, kept."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(measure(), indent=1, default=_plain) + "\n")
+    return json.loads(path.read_text())
+
+
+def measured(cell: Cell) -> dict[str, Any]:
+    """The cell's true values, by the kept file or by the real DAGs."""
+    found: dict[str, Any] = kept(cell.path, lambda: _measure(cell))
+    return found
+
+
+def _measure(cell: Cell) -> dict[str, Any]:
+    from musicbox_lib.evaluation.against_truth import evaluate
+
+    started = time.perf_counter()
+    last = FIRST_DAY + dt.timedelta(days=cell.days - 1)
+    with TemporaryDirectory(prefix="quality-") as folder:
+        lake, truth = Path(folder) / "lake", Path(folder) / "truth"
+        words = {
+            "users": cell.users, "tracks": cell.tracks, "days": cell.days, "seed": cell.seed, "world": cell.world,
+            "from-date": FIRST_DAY, "out": lake, "truth": truth,
+        }  # fmt: skip
+        given = {**os.environ, "MUSICBOX_LAKE": str(lake), "MUSICBOX_SEED": str(cell.seed)}
+        generate = [str(environment.JOBS / "bin" / "musicbox"), "generate"]
+        _run([*generate, *(part for name, value in words.items() for part in (f"--{name}", str(value)))], given)
+        airflow = [str(environment.AIRFLOW / "bin" / "python"), "-m", "musicbox_lib.run_dag"]
+        for dag in ("musicbox_training", "musicbox_nightly"):
+            _run([*airflow, dag, "--run-date", str(last)], given)
+        os.environ |= {name: given[name] for name in ("MUSICBOX_LAKE", "MUSICBOX_SEED")}
+        settings.cache_clear()
+        found = evaluate(last, truth, seed=cell.seed)
+    return {
+        **asdict(cell),
+        "seconds": time.perf_counter() - started,
+        "models": list(found.model_ids),
+        "values": [asdict(value) for value in found.values],
+        "differences": [asdict(pair) for pair in found.differences],
+    }
+
+
+def _run(words: list[str], given: dict[str, str]) -> None:
+    done = subprocess.run(words, cwd=PROJECT, env=given, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(
+            f"bench quality: `{' '.join(words[-6:])}` ended with {done.returncode}:\n{done.stdout[-1500:]}"
+        )
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else str(value)
