@@ -31,8 +31,8 @@ def sql(
 ) -> None:
     """Ask the lake a question in SQL (DuckDB; reads only, about a second).
 
-    Views with a name: latest_recommendations, recommendations_with_tracks, skip_rate_trend, diversity_trend,
-    quarantine_summary.
+    Views with a name: latest_recommendations, recommendations_with_tracks, skip_rate_trend, evaluation_trend,
+    diversity_trend, quarantine_summary.
 
     Example: `musicbox sql "SELECT * FROM skip_rate_trend WHERE policy = 'logged'" --format csv`
     """
@@ -101,16 +101,14 @@ def evaluate(
     dt: Annotated[str, typer.Option("--dt", help="The night to judge, as YYYY-MM-DD.")],
     truth: Annotated[Path | None, typer.Option(help="The generated truth (default: MUSICBOX_TRUTH).")] = None,
 ) -> None:
-    """Hold a night's slates against the generated truth: true skip rates, gap closed, paired differences.
+    """Tell how good every policy was on a night: what its plays say (reports.policy_evaluation) and, where the lake was
+    generated, what is true: skip rates after the last sessions, gap closed, paired differences.
 
     Example: `musicbox evaluate --dt 2026-11-05 --truth truth`
     """
-    from musicbox_lib.evaluation.against_truth import evaluate as judge
-    from musicbox_lib.evaluation.truth_tables import show
-    from musicbox_lib.lake import parse_date
-    from musicbox_lib.settings import settings
+    from musicbox_lib.evaluation.night_answer import show_night
 
-    show(judge(parse_date(dt), truth or settings().truth, seed=settings().seed))
+    show_night(dt, truth)
 
 
 @app.command()

@@ -34,6 +34,18 @@ VIEWS: dict[str, str] = {
         SELECT dt, policy, n, skip_rate_logged, skip_rate_logged_lo, skip_rate_logged_hi,
                skip_rate_dr, skip_rate_dr_lo, skip_rate_dr_hi, ess, evidence
         FROM reports.skip_rate WHERE segment = 'all' ORDER BY dt, policy""",
+    "evaluation_trend": """
+        SELECT dt, policy,
+               max(value) FILTER (measure = 'skip_rate_dr') AS skip_rate_dr,
+               max(lo) FILTER (measure = 'skip_rate_dr') AS skip_rate_dr_lo,
+               max(hi) FILTER (measure = 'skip_rate_dr') AS skip_rate_dr_hi,
+               max(value) FILTER (measure = 'skip_rate_snips') AS skip_rate_snips,
+               max(value) FILTER (measure = 'skip_rate_dm') AS skip_rate_dm,
+               max(ess) AS ess,
+               max(evidence) FILTER (measure = 'skip_rate_dr') AS evidence,
+               max(value) FILTER (measure = 'hit_rate_20') AS hit_rate_20,
+               max(value) FILTER (measure = 'ndcg_20') AS ndcg_20
+        FROM reports.policy_evaluation WHERE segment = 'all' GROUP BY dt, policy ORDER BY dt, policy""",
     "diversity_trend": """
         SELECT dt, policy, n_slates, diversity_ild, ild_space, catalogue_coverage, aggregate_diversity, gini, repetition
         FROM reports.diversity WHERE segment = 'all' ORDER BY dt, policy""",

@@ -100,7 +100,7 @@ def evaluate(run_date: dt.date, truth_folder: Path, *, seed: int, draws: int = D
 def compare(
     values: Mapping[str, Floats],
     folds: npt.NDArray[Any],
-    variety: Mapping[str, tuple[float, float]],
+    variety: Mapping[str, tuple[float | None, float | None]],
     *,
     seed: int,
     draws: int = DRAWS,

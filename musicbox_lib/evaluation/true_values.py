@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from musicbox_lib.evaluation.contenders import Contender
+    from musicbox_lib.policies.interface import Candidates
     from musicbox_lib.synthetic.truth import Truth
 
 Floats = npt.NDArray[np.float64]
 Names = npt.NDArray[np.str_]
 
 SLOTS = 3
+DECIDED = 0.9
+"""Below, coverage would speak of the few: `random` has no likeliest three at all."""
 # Contexts at a time: `random` has up to 4,096 candidates, and 256 x 4,096 ids of 38 letters are 160 MB.
 _BLOCK = 256
 
@@ -34,17 +37,19 @@ class Answers:
     """(n,) true chance of skip_2 as the next play, the mean over the three likeliest tracks; equal ones share a
     place."""
     slates: Names
-    """(n, 3) the three likeliest tracks, of equal ones the first by track_id; '' where there are fewer."""
+    """(n, 3) the three likeliest tracks; '' where there are fewer, and where equal ones leave open which they are."""
 
-    def variety(self, truth: Truth) -> tuple[float, float]:
-        """Share of the catalogue in any slate, and 1 - mean pairwise cosine within a slate on the tracks' true places
-        (users with a full slate; not a number without one)."""
+    def variety(self, truth: Truth) -> tuple[float | None, float | None]:
+        """Share of the catalogue in any slate, and 1 - mean pairwise cosine within a slate on the tracks' true places;
+        None where less than nine in ten users have a slate that its chances alone decide."""
         held = self.slates != ""
         full = held.all(axis=1)
+        if full.mean() < DECIDED:
+            return None, None
         places = truth.tracks.place[truth.positions(self.slates[full])].astype(np.float64)
         cosines = np.einsum("nid,njd->nij", places, places)
         pairs = np.triu_indices(self.slates.shape[1], 1)
-        ild = float(1 - cosines[:, pairs[0], pairs[1]].mean()) if full.any() else float("nan")
+        ild = float(1 - cosines[:, pairs[0], pairs[1]].mean())
         return len(np.unique(self.slates[held])) / truth.tracks.size, ild
 
 
@@ -65,14 +70,17 @@ def answers_of(contender: Contender, contexts: pa.Table, truth: Truth, run_date:
         tracks = np.where(part > 0, names[np.take_along_axis(candidates.tracks, kept, axis=1)], "")
         users = rows["user_id"].to_numpy(zero_copy_only=False).astype("U")
         skips.append(truth.policy_value(users, run_date, tracks, part))
-        slates.append(_slates(candidates.tracks, candidates.probabilities, names))
+        slates.append(_slates(candidates, shares, names))
     return Answers(np.concatenate(skips), np.concatenate(slates))
 
 
-def _slates(tracks: npt.NDArray[np.int32], chances: Floats, names: Any) -> Names:
-    """(n, 3) the likeliest candidates' ids, likeliest first."""
-    ranked = np.lexsort((tracks, -np.where(tracks >= 0, np.round(chances, 12), -1.0)), axis=1)[:, :SLOTS]
-    first = np.take_along_axis(tracks, ranked, axis=1)
+def _slates(candidates: Candidates, shares: Floats, names: Any) -> Names:
+    """(n, 3) ids of the candidates that have a whole place, likeliest first."""
+    whole = shares > 0.999 / SLOTS
+    ranked = np.lexsort((candidates.tracks, -np.where(whole, candidates.probabilities, -1.0)), axis=1)[:, :SLOTS]
+    first = np.where(
+        np.take_along_axis(whole, ranked, axis=1), np.take_along_axis(candidates.tracks, ranked, axis=1), -1
+    )
     padded = np.full((len(first), SLOTS), -1, dtype=np.int32)
     padded[:, : first.shape[1]] = first
     return np.asarray(names[padded], dtype=np.str_)

@@ -1,53 +1,64 @@
-"""An evaluation against the truth, as tables for a terminal."""
+"""An evaluation against the truth, as tables for a terminal of 80 columns."""
 
 from __future__ import annotations
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from musicbox_lib.evaluation.against_truth import Evaluation, PolicyValue
+from musicbox_lib.evaluation.against_truth import LOGGING, ORACLE, SERVED, Evaluation, PolicyValue
+from musicbox_lib.evaluation.contenders import CHAMPION
+
+HELD_OUT = "held out"
+OURS = (SERVED, CHAMPION, "ddpg_w_actor")
 
 
 def show(evaluation: Evaluation, console: Console | None = None) -> None:
-    """Print the policies' true skip rates by segment, then the paired differences of what was served and of the
-    champion."""
+    """Print every policy's true skip rate, best first, and how much of the gap it closes for all users and for those
+    that nothing was fitted on; then what was served and the champion against the log, the most played tracks and the
+    best baseline."""
     console = console or Console()
-    values = Table(
-        title=f"True expected skip rate after the last sessions of {evaluation.run_date} (generated world)",
-        caption=f"served by {', '.join(evaluation.model_ids)}; gap closed: 0 as the logging policy, 1 as the oracle",
-    )
-    for name in ("segment", "policy", "users", "skip", "95 %", "gap closed", "coverage", "ILD"):
-        values.add_column(name, justify="left" if name in ("segment", "policy") else "right", no_wrap=True)
-    before = ""
-    for row in evaluation.values:
-        if before and before != row.segment:
-            values.add_section()
-        before = row.segment
-        values.add_row(*_cells(row))
-    console.print(values)
-    differences = Table(title="Differences, paired over users (below 0: fewer skips)")
-    for name in ("segment", "policy", "versus", "difference", "95 %", "verdict"):
+    of_all = [row for row in evaluation.values if row.segment == "all"]
+    held_out = {row.policy: row for row in evaluation.values if row.segment == HELD_OUT}
+    console.print(_values(evaluation, of_all, held_out))
+    baselines = [row.policy for row in of_all if row.policy not in (*OURS, LOGGING, ORACLE)]
+    versus = dict.fromkeys((LOGGING, "popularity", *baselines[:1]))
+    differences = Table(title="Differences, paired over users (below 0: fewer skips)", box=box.SIMPLE_HEAD)
+    for name in ("users", "policy", "versus", "difference", "95 %", "verdict"):
         differences.add_column(name, justify="right" if name in ("difference", "95 %") else "left", no_wrap=True)
     for pair in evaluation.differences:
-        differences.add_row(
-            pair.segment,
-            pair.policy,
-            pair.versus,
-            f"{pair.difference:+.3f}",
-            f"{pair.lo:+.3f} to {pair.hi:+.3f}",
-            "fewer skips" if pair.hi < 0 else "more skips" if pair.lo > 0 else "not told apart",
-        )
+        if pair.segment in ("all", HELD_OUT) and pair.versus in versus:
+            differences.add_row(
+                pair.segment,
+                pair.policy,
+                pair.versus,
+                f"{pair.difference:+.3f}",
+                f"{pair.lo:+.3f} to {pair.hi:+.3f}",
+                "fewer skips" if pair.hi < 0 else "more skips" if pair.lo > 0 else "not told apart",
+            )
     console.print(differences)
 
 
-def _cells(row: PolicyValue) -> tuple[str, ...]:
-    return (
-        row.segment,
-        row.policy,
-        f"{row.users:,}",
-        f"{row.skip:.3f}",
-        f"{row.lo:.3f} to {row.hi:.3f}",
-        f"{row.gap_closed:.2f}",
-        "" if row.coverage is None else f"{row.coverage:.2f}",
-        "" if row.ild is None else f"{row.ild:.2f}",
+def _values(evaluation: Evaluation, of_all: list[PolicyValue], held_out: dict[str, PolicyValue]) -> Table:
+    counted = {row.users for row in of_all} | {row.users for row in held_out.values()}
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=f"True chance of a skip after the last sessions of {evaluation.run_date} (generated world)",
+        caption=f"{' and '.join(f'{n:,}' for n in sorted(counted, reverse=True))} (held-out) users, served by "
+        f"{', '.join(evaluation.model_ids)}. Gap: 0 as the logging policy, 1 as the oracle, which knows the mood.",
     )
+    for name in ("policy", "skip", "95 %", "gap", "held-out gap", "coverage", "ILD"):
+        table.add_column(name, justify="left" if name == "policy" else "right", no_wrap=name == "policy")
+    for row in of_all:
+        own = held_out.get(row.policy)
+        table.add_row(
+            row.policy,
+            f"{row.skip:.3f}",
+            f"{row.lo:.3f}-{row.hi:.3f}",
+            f"{row.gap_closed:.2f}",
+            "" if own is None else f"{own.gap_closed:.2f}",
+            "" if row.coverage is None else f"{row.coverage:.2f}",
+            "" if row.ild is None else f"{row.ild:.2f}",
+            style="bold" if row.policy in OURS else None,
+        )
+    return table
