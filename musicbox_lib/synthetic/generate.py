@@ -11,12 +11,12 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from threadpoolctl import threadpool_limits
 
 from musicbox_lib.errors import Conflict, UsageError
 from musicbox_lib.synthetic.audio import delivered_tracks
@@ -50,6 +50,11 @@ def _silent(_what: str, _done: int, _total: int) -> None:
     """Progress for nobody."""
 
 
+def workers_for(users: int) -> int:
+    """How many processes play so many listeners' sessions; 1 is this one."""
+    return (os.cpu_count() or 1) if -(-users // BLOCK) >= _BLOCKS_WORTH_PROCESSES else 1
+
+
 @dataclass(frozen=True)
 class Generated:
     """What a generation wrote."""
@@ -69,6 +74,7 @@ class _Plant:
 
     world: World
     tracks: Tracks
+    track_ids: pa.StringArray
     draws: PolicyDraws
     context_level: Floats
     users: int
@@ -94,17 +100,16 @@ def _play(plant: _Plant, block: int) -> _Block:
     world, seed = plant.world, plant.seed
     listeners = draw_listeners(world, plant.tracks, first, min(BLOCK, plant.users - first), seed)
     plan = plan_sessions(world, listeners, plant.days, seed)
-    # The same products whatever else the machine does, and no more threads than workers.
-    with threadpool_limits(1):
-        played = play_sessions(world, plant.tracks, plant.draws, listeners, plan, plant.context_level, seed)
+    played = play_sessions(world, plant.tracks, plant.draws, listeners, plan, plant.context_level, seed)
     write_block(plant.truth, block, listeners, plan, played, plant.first_day)
-    rows, delivered = as_rows(world, listeners, plan, played, np.array(plant.tracks.ids), plant.first_day, seed)
+    rows, delivered = as_rows(world, listeners, plan, played, plant.track_ids, plant.first_day, seed)
+    by_day = rows.take(pa.array(np.argsort(delivered, kind="stable")))
+    edges = np.searchsorted(np.sort(delivered), np.arange(plant.days + 1)).tolist()
     path = plant.spill / f"{block:06d}"
     lengths = []
     with path.open("wb") as file:
-        for day in range(plant.days):
-            of_day = np.flatnonzero(delivered == day)
-            member = gzip_member(csv_bytes(rows.take(of_day))) if len(of_day) else b""
+        for start, end in pairwise(edges):
+            member = gzip_member(csv_bytes(by_day.slice(start, end - start))) if end > start else b""
             file.write(member)
             lengths.append(len(member))
     return _Block(path, tuple(lengths), len(plan.ids), rows.num_rows)
@@ -160,12 +165,12 @@ def generate(
     context_level = context_levels(world, catalogue, seed)
     write_world(truth, world, catalogue, context_level, about)
     blocks = -(-users // BLOCK)
-    if workers is None:
-        workers = (os.cpu_count() or 1) if blocks >= _BLOCKS_WORTH_PROCESSES else 1
+    workers = workers_for(users) if workers is None else workers
     first_day = np.datetime64(from_date, "D")
     with tempfile.TemporaryDirectory(dir=truth, prefix=".blocks-") as spill:
         draws = PolicyDraws(world, catalogue)
-        plant = _Plant(world, catalogue, draws, context_level, users, first_day, days, seed, truth, Path(spill))
+        ids = pa.array(catalogue.ids)
+        plant = _Plant(world, catalogue, ids, draws, context_level, users, first_day, days, seed, truth, Path(spill))
         played = _play_all(plant, blocks, min(workers, blocks), progress)
         landing = lake / "landing"
         with whole_file(landing / MARK) as file:

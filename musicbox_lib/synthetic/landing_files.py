@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -22,7 +22,7 @@ from musicbox_lib.synthetic.world import Bools, Ints, Seeks, World, generator, s
 from musicbox_lib.tables import table
 
 DETAIL_STREAM = 5
-_TRUTH_VALUES = np.array(["False", "True"])
+_WORDS = pa.array(["False", "True"])
 
 
 @contextmanager
@@ -78,7 +78,7 @@ def as_rows(
     listeners: Listeners,
     plan: Plan,
     played: Played,
-    track_ids: npt.NDArray[np.str_],
+    track_ids: pa.StringArray,
     first_day: np.datetime64,
     seed: int,
 ) -> tuple[pa.Table, Ints]:
@@ -93,15 +93,15 @@ def as_rows(
     start = np.concatenate([[0], end[:-1]])
     before_skipped = np.concatenate([[0], (grade[:-1] >= 2).astype(np.int64)])
     pause = np.where(first, -1, _pick(world.pause_share, before_skipped, random.random(len(grade))))
-    opening = random.choice(np.array(world.first_reasons), n, p=shares(world.first_share))
+    opening = random.choice(np.arange(len(world.first_reasons)), n, p=shares(world.first_share))
+    started = np.where(first, opening[session], len(world.first_reasons) + start)
     hour = plan.hour[session, at]
     day = first_day + (plan.start_day[session] + plan.days_on[session, at]).astype("timedelta64[D]")
-    users, ids = np.array(listeners.ids), np.array(plan.ids)
     columns = {
-        "session_id": ids[session],
+        "session_id": _each(plan.ids, session),
         "session_position": at + 1,
         "session_length": plan.length[session],
-        "track_id_clean": track_ids[played.track[session, at]],
+        "track_id_clean": track_ids.take(pa.array(played.track[session, at])),
         "skip_1": _word(grade == 3),
         "skip_2": _word(grade >= 2),
         "skip_3": _word(grade >= 1),
@@ -114,20 +114,25 @@ def as_rows(
         "hist_user_behavior_n_seekback": _seeks(world.seek_back, len(grade), random),
         "hist_user_behavior_is_shuffle": _word(plan.shuffle[session, at]),
         "hour_of_day": hour,
-        "date": np.datetime_as_string(day, unit="D"),
+        "date": pa.array(day.astype("datetime64[D]")),
         "premium": _word(listeners.premium[plan.listener[session]]),
-        "context_type": np.array(world.contexts)[plan.context[session, at]],
-        "hist_user_behavior_reason_start": np.where(first, opening[session], np.array(world.start_after)[start]),
-        "hist_user_behavior_reason_end": np.array(world.end_reasons)[end],
-        "user_id": users[plan.listener[session]],
+        "context_type": _each(world.contexts, plan.context[session, at]),
+        "hist_user_behavior_reason_start": _each((*world.first_reasons, *world.start_after), started),
+        "hist_user_behavior_reason_end": _each(world.end_reasons, end),
+        "user_id": _each(listeners.ids, plan.listener[session]),
         "propensity": played.propensity[session, at],
     }
     names = table("landing.session_logs").column_names
     return pa.table({name: columns[name] for name in names}), plan.delivered[session]
 
 
-def _word(flags: Bools) -> npt.NDArray[np.str_]:
-    return np.asarray(_TRUTH_VALUES[flags.astype(np.int64)], np.str_)
+def _each(names: Sequence[str], at: Ints) -> pa.StringArray:
+    """The name at each place, (m,)."""
+    return pa.array(names, pa.string()).take(pa.array(at))
+
+
+def _word(flags: Bools) -> pa.StringArray:
+    return _WORDS.take(pa.array(flags.astype(np.int8)))
 
 
 def _pick(table_of_shares: tuple[tuple[float, ...], ...], row: Ints, uniforms: npt.NDArray[np.float64]) -> Ints:

@@ -19,6 +19,8 @@ from musicbox_lib.synthetic.world import Bools, Floats, Floats32, Ints, World
 SEGMENT = 128
 # Segments and rows of one block of the softmax: 128 x 2,048 floats are 1 MB, which stays in the cache.
 _SEGMENTS, _ROWS = 16, 128
+# Plays of one segment that are looked up together: 2 MB of chances.
+_PLAYS = 2_048
 # A pool is full after some 60 draws where 50 different tracks are wanted; only a tiny catalogue takes many rounds.
 _POOL_DRAWS, _POOL_ROUNDS = 64, 10_000
 
@@ -83,10 +85,11 @@ class PolicyDraws:
         track, chance = np.empty(len(rows), np.int64), np.empty(len(rows))
         by = np.argsort(segment, kind="stable")
         edges = np.searchsorted(segment[by], np.arange(segments + 1))
-        for at in np.unique(segment):
-            plays = by[edges[at] : edges[at + 1]]
-            slot, chance[plays] = self._within(choosers, rows[plays], int(at), share[plays])
-            track[plays] = at * SEGMENT + slot
+        for at in np.unique(segment).tolist():
+            for start in range(edges[at], edges[at + 1], _PLAYS):
+                plays = by[start : min(start + _PLAYS, edges[at + 1])]
+                slot, chance[plays] = self._within(choosers, rows[plays], at, share[plays])
+                track[plays] = at * SEGMENT + slot
         return track, chance
 
     def pools(self, choosers: Choosers, rows: Ints, random: np.random.Generator) -> Ints:

@@ -10,8 +10,15 @@ import yaml
 
 from musicbox_lib.errors import UsageError
 from musicbox_lib.synthetic.audio import delivered_tracks, quantile_function
-from musicbox_lib.synthetic.tracks import draw_tracks
-from musicbox_lib.synthetic.world import DEFAULT, load_world
+from musicbox_lib.synthetic.context_level import LEVEL_STREAM, context_levels
+from musicbox_lib.synthetic.listeners import draw_listeners
+from musicbox_lib.synthetic.policy import affinities, policy_probabilities
+from musicbox_lib.synthetic.tracks import draw_tracks, unit
+from musicbox_lib.synthetic.world import DEFAULT, generator, load_world, noise
+
+# Real values that come in heaps: no monotone curve of this kind through these quartiles within these limits has quite
+# their moments.
+HEAPED = ("release_year", "key", "us_popularity_estimate")
 
 
 def changed(folder: Path, **values: object) -> Path:
@@ -55,11 +62,30 @@ def test_each_column_has_its_real_quartiles_and_moments(name: str) -> None:
     assert (np.diff(values) >= 0).all()
     quartiles = np.quantile(values, [0.25, 0.5, 0.75])
     assert quartiles == pytest.approx([marginal.q25, marginal.q50, marginal.q75], abs=0.03 * marginal.sd)
-    # No monotone curve of this kind through these quartiles within these limits has quite the moments of year, key and
-    # popularity, whose real values come in heaps.
-    loose = 0.35 if name in ("release_year", "key", "us_popularity_estimate") else 0.05
+    loose = 0.35 if name in HEAPED else 0.05
     assert values.mean() == pytest.approx(marginal.mean, abs=loose * marginal.sd)
     assert values.std() == pytest.approx(marginal.sd, rel=loose)
+
+
+def test_delivered_tracks_have_the_real_marginals() -> None:
+    world = load_world()
+    rows = delivered_tracks(world, draw_tracks(world, 5_000, seed=8, days=60), seed=8)
+    for name, marginal in world.audio.items():
+        values = rows[name].to_numpy().astype(np.float64)
+        quartiles = np.quantile(values, [0.25, 0.5, 0.75])
+        # Rounding to whole numbers moves a quartile by one at most.
+        whole = 1.0 if name in ("release_year", "key") else 0.0
+        told = [marginal.q25, marginal.q50, marginal.q75]
+        assert quartiles == pytest.approx(told, abs=0.03 * marginal.sd + whole), name
+        loose = 0.35 if name in HEAPED else 0.05
+        assert values.mean() == pytest.approx(marginal.mean, abs=loose * marginal.sd), name
+        assert values.std() == pytest.approx(marginal.sd, rel=loose), name
+        assert marginal.min <= values.min(), name
+        assert values.max() <= marginal.max, name
+    assert rows["mode"].to_numpy().mean() == pytest.approx(world.major_share, abs=0.03)
+    beats = rows["time_signature"].to_numpy()
+    assert beats.mean() == pytest.approx(3.949, abs=0.03)
+    assert beats.std() == pytest.approx(0.337, abs=0.06)
 
 
 def test_tracks_of_a_cluster_sound_alike() -> None:
@@ -77,6 +103,21 @@ def test_better_tracks_are_a_little_more_popular() -> None:
     tracks = draw_tracks(load_world(), 5000, seed=5, days=60)
     ranks = np.argsort(np.argsort(tracks.popularity))
     assert np.corrcoef(ranks, tracks.quality)[0, 1] == pytest.approx(0.29, abs=0.06)
+
+
+@pytest.mark.parametrize("name", ["default", "unlogged_cluster", "cold_tracks"])
+def test_a_contexts_level_is_its_effect_and_what_the_policy_gains_there(name: str) -> None:
+    world = load_world(name)
+    tracks = draw_tracks(world, 200, seed=6, days=60)
+    listeners = draw_listeners(world, tracks, 2**31 - 1, 1000, seed=6)
+    around = noise(generator(6, LEVEL_STREAM), world.mood_spread, 1000, world.dimension)
+    affinity = affinities(unit(listeners.taste + around), tracks)
+    gain = world.affinity_weight * (affinity - world.affinity_centre) + tracks.quality
+    newest = np.full(1000, len(tracks.releases) - 1)
+    for context, level in enumerate(context_levels(world, tracks, seed=6)):
+        chances = policy_probabilities(world, tracks, affinity, np.full(1000, context), newest)
+        expected = world.context_effect[context] + (chances * gain).sum(axis=1).mean()
+        assert level == pytest.approx(expected, abs=1e-5)
 
 
 def test_too_few_tracks_for_the_pool_are_refused() -> None:
