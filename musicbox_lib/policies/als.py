@@ -64,8 +64,7 @@ class Als(Ranked):
         left = self._gram + tracks.transpose(0, 2, 1) @ weighted
         left = left + (self._factors.regularisation * rated.sum(axis=1) + 1e-9)[:, None, None] * np.eye(rank)
         right = (tracks * np.where(rated, 1 + confidence, 0.0)[:, :, None]).sum(axis=1)
-        users: NDArray[np.float64] = np.round(np.linalg.solve(left, right[:, :, None])[:, :, 0], 9)
-        return users
+        return np.asarray(np.linalg.solve(left, right[:, :, None])[:, :, 0], np.float64)
 
 
 def _by_track(contexts: ContextBlock) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

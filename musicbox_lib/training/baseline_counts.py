@@ -20,11 +20,11 @@ from musicbox_lib.training.reward import REWARDS
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-RANK = 32
+RANK = 16
 ITERATIONS = 8
-ALPHA = 20.0
-REGULARISATION = 0.05
-"""Of ALS: docs/decisions/0013 has what the validation fold said of others."""
+ALPHA = 5.0
+REGULARISATION = 0.3
+"""Of ALS, the best of nine settings by the validation fold's plays (docs/decisions/0013)."""
 BLOCKS = 2
 """Of ALS's users and tracks. Y'Y is added up over blocks in the order in which tasks end; two numbers have one sum."""
 MOST_USERS = 2**31 - 1
