@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import ContextBlock
-from musicbox_lib.policies.ranking import TEMPERATURE, Ranked
+from musicbox_lib.policies.ranking import TEMPERATURE, WholeCatalogue
 from musicbox_lib.training.reward import REWARDS
 
 RATINGS = np.array([*REWARDS, 0.3], dtype=np.float64)
@@ -32,7 +32,7 @@ class Factors:
     """Times the number of a user's rated tracks, as Spark scales it."""
 
 
-class Als(Ranked):
+class Als(WholeCatalogue):
     """Score = the user's factor times the track's; nothing for a track without factor or a user without a rating."""
 
     name = "als"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from musicbox_lib.policies.candidates import highest
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import ContextBlock
-from musicbox_lib.policies.ranking import TEMPERATURE, Ranked
+from musicbox_lib.policies.ranking import TEMPERATURE, WholeCatalogue
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -38,7 +38,7 @@ class Sessions:
     """What each play was worth less what a play is worth on average."""
 
 
-class SessionKnn(Ranked):
+class SessionKnn(WholeCatalogue):
     """Score = sum over the nearest stored sessions of cosine x reward above average, as a share of the row's best.
     A context without a running session takes its whole history for one."""
 

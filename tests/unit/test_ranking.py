@@ -17,13 +17,13 @@ from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import SOURCES, Candidates, ContextBlock
 from musicbox_lib.policies.popularity import Popularity
 from musicbox_lib.policies.popularity_in_context import OVERALL, PopularityInContext
-from musicbox_lib.policies.ranking import EXPLORE, Ranked
+from musicbox_lib.policies.ranking import EXPLORE, Ranked, WholeCatalogue
 from musicbox_lib.policies.session_knn import SessionKnn, Sessions
 from musicbox_lib.policies.slates import probability_of
 from musicbox_lib.training.reward import REWARDS
 
 
-class Fixed(Ranked):
+class Fixed(WholeCatalogue):
     """The same scores for everybody."""
 
     name = "fixed"
@@ -107,8 +107,10 @@ def test_audio_centroid_by_hand() -> None:
     contexts = make_contexts([[(0, 0), (1, 1), (3, -1), (3, 3)], [(3, 3)]], [1, 1])
     candidates = AudioCentroid(catalogue).propose(contexts)
     assert_candidates(candidates, contexts)
-    centroid = np.array([REWARDS[0], REWARDS[1]]) / np.hypot(*REWARDS[:2])
-    expected = {track: float(np.array(audio[track]) @ centroid / np.hypot(*audio[track])) for track in (0, 1, 2, 5)}
+    centroid = np.array([REWARDS[0], REWARDS[1]]) / np.linalg.norm(REWARDS[:2])
+    expected = {
+        track: float(np.array(audio[track]) @ centroid / np.linalg.norm(audio[track])) for track in (0, 1, 2, 5)
+    }
     assert scores_of(candidates) == pytest.approx(expected, abs=1e-5)
     assert (candidates.sources[1] == SOURCES.index("popularity")).all(), "nothing was liked"
 
