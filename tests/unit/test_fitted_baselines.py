@@ -22,7 +22,7 @@ from musicbox_lib import lake
 from musicbox_lib.ddpg.model_folder import CATALOGUE, MANIFEST
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.policies import fitted
-from musicbox_lib.policies.fitted import ARRAYS, BOOSTER, NAMES, NETWORK, baselines_as_of, fitted_baselines
+from musicbox_lib.policies.fitted import ARRAYS, BOOSTER, NAMES, NETWORK, Baselines, baselines_as_of, fitted_baselines
 from musicbox_lib.policies.interface import ContextBlock
 from musicbox_lib.policies.pair_features import FEATURES
 from musicbox_lib.policies.skip_lstm import SkipLstm, play_inputs
@@ -41,6 +41,12 @@ FIRST, DAY = dt.date(2026, 11, 1), dt.date(2026, 11, 3)
 TABLE = lake.ReadPartition.parse(f"models.baselines/dt={DAY}")
 
 
+def rows_of_frame(frame: pd.DataFrame, name: str) -> list[dict[str, Any]]:
+    """The frame's rows, of the table's columns those that it has."""
+    kept = [column for column in table(name).column_names if column in frame]
+    return [{str(column): value for column, value in row.items()} for row in frame[kept].to_dict("records")]
+
+
 def delivered_plays(root: Path) -> list[dict[str, Any]]:
     """The generated deliveries as rows of silver: the ingest and its checks have tests of their own."""
     parts = []
@@ -54,10 +60,7 @@ def delivered_plays(root: Path) -> list[dict[str, Any]]:
     plays["date"] = pd.to_datetime(plays["date"]).dt.date
     plays["is_shuffle"] = plays["hist_user_behavior_is_shuffle"]
     plays["skip_grade"] = plays[["skip_1", "skip_2", "skip_3"]].sum(axis=1)
-    rows: list[dict[str, Any]] = plays[
-        [name for name in table("silver.listening_events").column_names if name in plays]
-    ].to_dict("records")
-    return rows
+    return rows_of_frame(plays, "silver.listening_events")
 
 
 def delivered_tracks(root: Path) -> list[dict[str, Any]]:
@@ -66,10 +69,7 @@ def delivered_tracks(root: Path) -> list[dict[str, Any]]:
         dt=FIRST, file="tracks.csv.gz", is_parsed=True
     )
     tracks["line"] = range(2, len(tracks) + 2)
-    rows: list[dict[str, Any]] = tracks[
-        [name for name in table("bronze.tracks").column_names if name in tracks]
-    ].to_dict("records")
-    return rows
+    return rows_of_frame(tracks, "bronze.tracks")
 
 
 def run(name: str, **words: str) -> None:
@@ -198,13 +198,10 @@ def test_als_folds_in_what_spark_itself_found(spark: SparkSession, world: World)
     expected = np.stack(model.userFactors.orderBy("id").toPandas()["features"].to_list())
     names = catalogue.track_ids
     plays = [[(0, 0), (1, 1)], [(1, 0), (1, 1), (2, 2), (3, 0)], [(0, 0)]]
-    contexts = ContextBlock.of(
-        world.last.head(3).assign(
-            track_ids=[[names[track] for track, _ in user] for user in plays],
-            skip_grades=[[grade for _, grade in user] for user in plays],
-        ),
-        catalogue,
-    )
+    given = world.last.head(3).copy()
+    given["track_ids"] = pd.Series([[names[track] for track, _ in user] for user in plays], dtype=object)
+    given["skip_grades"] = pd.Series([[grade for _, grade in user] for user in plays], dtype=object)
+    contexts = ContextBlock.of(given, catalogue)
     folded = Als(catalogue, Factors(items, alpha=4.0, regularisation=0.2)).user_factors(contexts)
     np.testing.assert_allclose(folded, expected, atol=1e-4)
 
@@ -213,8 +210,8 @@ def test_a_day_finds_the_newest_fits_not_after_it(world: World) -> None:
     assert baselines_as_of(TABLE, FIRST) is None
     for day in (DAY, DAY + dt.timedelta(days=5)):
         found = baselines_as_of(TABLE, day)
-        assert found is not None
-        assert (found.dt, Path(found.folder).name) == (DAY, world.folder.name)
+        assert found == Baselines(DAY, str(world.folder), found.files if found else ())
+    assert found is not None
     policies, catalogue = found.load()
     assert policies is found.load()[0], "loaded once per process"
     assert len(catalogue) == 120
