@@ -19,7 +19,7 @@ from musicbox_lib.evaluation import legacy
 from musicbox_lib.evaluation.contenders import LOGGED, SEGMENTS, Contender, contenders_of
 from musicbox_lib.evaluation.estimators import UNIFORM_POOL, Sums, sums_of
 from musicbox_lib.evaluation.legacy import Counts, Legacy, Rest
-from musicbox_lib.evaluation.ranking import RankSums, measures_of, rank_sums_of
+from musicbox_lib.evaluation.rank_measures import RankSums, measures_of, rank_sums_of
 from musicbox_lib.evaluation.reward_model import RewardModel
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.draws import keys_of
@@ -199,7 +199,7 @@ class _Answers:
     expected: Floats
     at_played: Floats
     ranks: Floats
-    """(n, 4) `ranking.measures_of`"""
+    """(n, 4) `rank_measures.measures_of`"""
     legacy: Counts
     """(middles, 4)"""
 

@@ -8,7 +8,7 @@ from musicbox_lib.evaluation.contenders import SEGMENTS
 from musicbox_lib.evaluation.estimators import RATIOS, Evidence, Interval, estimate
 from musicbox_lib.evaluation.logged import Logged
 from musicbox_lib.evaluation.night import Night
-from musicbox_lib.evaluation.ranking import MEASURES, rank_measures
+from musicbox_lib.evaluation.rank_measures import MEASURES, rank_measures
 
 
 def rows(night: Night) -> list[dict[str, Any]]:

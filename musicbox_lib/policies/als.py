@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import ContextBlock
-from musicbox_lib.policies.ranking import TEMPERATURE, Ranked
+from musicbox_lib.policies.ranking import TEMPERATURE, WholeCatalogue
 from musicbox_lib.training.reward import REWARDS
 
 RATINGS = np.array([*REWARDS, 0.3], dtype=np.float64)
@@ -32,7 +32,7 @@ class Factors:
     """Times the number of a user's rated tracks, as Spark scales it."""
 
 
-class Als(Ranked):
+class Als(WholeCatalogue):
     """Score = the user's factor times the track's; nothing for a track without factor or a user without a rating."""
 
     name = "als"
@@ -64,7 +64,7 @@ class Als(Ranked):
         left = self._gram + tracks.transpose(0, 2, 1) @ weighted
         left = left + (self._factors.regularisation * rated.sum(axis=1) + 1e-9)[:, None, None] * np.eye(rank)
         right = (tracks * np.where(rated, 1 + confidence, 0.0)[:, :, None]).sum(axis=1)
-        return np.asarray(np.round(np.linalg.solve(left, right[:, :, None])[:, :, 0], 9), np.float64)
+        return np.asarray(np.linalg.solve(left, right[:, :, None])[:, :, 0], np.float64)
 
 
 def _by_track(contexts: ContextBlock) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

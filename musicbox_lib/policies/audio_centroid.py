@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import ContextBlock
 from musicbox_lib.policies.pair_features import audio_units
-from musicbox_lib.policies.ranking import TEMPERATURE, Ranked
+from musicbox_lib.policies.ranking import TEMPERATURE, WholeCatalogue
 from musicbox_lib.training.reward import REWARDS
 
 # By grade; -1, the unlabelled play, says nothing.
 _LIKED = np.array([*REWARDS, 0.0], dtype=np.float32)
 
 
-class AudioCentroid(Ranked):
+class AudioCentroid(WholeCatalogue):
     """Score = cosine of the track's audio with the reward-weighted mean of all plays' audio; embeddings take audio's
     place in a catalogue without any. A track without a vector, or a context with nothing liked, has no score."""
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import ContextBlock
 from musicbox_lib.policies.pair_features import FEATURES, Pairs
-from musicbox_lib.policies.ranking import TEMPERATURE, Ranked
+from musicbox_lib.policies.ranking import TEMPERATURE, WholeCatalogue
 
 ALPHA = 1.0
 """Deviations of its expectation that a track is given for nothing. The bound of LinUCB's theory is near 2.5 and known
@@ -18,7 +18,7 @@ ROWS = 500
 """Contexts whose candidates are listed at a time: 500 x 200 x 44 floats are 18 MB."""
 
 
-class Bandit(Ranked):
+class Bandit(WholeCatalogue):
     """Score = expected reward + ALPHA x its deviation, for the LIMIT tracks of the highest expected reward: the bonus
     is some thousandths after 10,000 plays, which no track from beyond makes up."""
 

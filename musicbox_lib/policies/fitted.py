@@ -25,6 +25,7 @@ from musicbox_lib.policies.audio_centroid import AudioCentroid
 from musicbox_lib.policies.bandit import Bandit
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.catalogue_file import read_catalogue
+from musicbox_lib.policies.item_knn_by_user import ItemKnnByUser, Neighbours
 from musicbox_lib.policies.pair_features import FEATURES
 from musicbox_lib.policies.popularity_in_context import PopularityInContext
 from musicbox_lib.policies.ranking import TEMPERATURE, Ranked
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 TABLE = "models.baselines"
 NAMES = (
-    *(PopularityInContext.name, AudioCentroid.name, SessionKnn.name, Als.name),
+    *(PopularityInContext.name, AudioCentroid.name, SessionKnn.name, ItemKnnByUser.name, Als.name),
     *(SkipLogistic.name, SkipLightgbm.name, SkipLstm.name, Bandit.name),
 )
 """The fitted baselines, in the order of every report."""
@@ -54,6 +55,7 @@ class Fits:
 
     plays_by_context: NDArray[np.int64]
     sessions: Sessions
+    neighbours: Neighbours
     factors: Factors
     logistic: NDArray[np.float64]
     bandit: tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -70,6 +72,8 @@ class Fits:
         np.savez(
             folder / ARRAYS,
             plays_by_context=self.plays_by_context,
+            neighbours=self.neighbours.positions,
+            similarities=self.neighbours.similarities,
             als_items=self.factors.items,
             als_settings=np.array([self.factors.alpha, self.factors.regularisation]),
             logistic=self.logistic,
@@ -148,6 +152,7 @@ def policies_of(folder: Path, catalogue: Catalogue, temperatures: Mapping[str, f
         PopularityInContext(catalogue, given["plays_by_context"], of[PopularityInContext.name]),
         AudioCentroid(catalogue, of[AudioCentroid.name]),
         SessionKnn(catalogue, Sessions(played, rewards), of[SessionKnn.name]),
+        ItemKnnByUser(catalogue, Neighbours(given["neighbours"], given["similarities"]), of[ItemKnnByUser.name]),
         Als(catalogue, factors, of[Als.name]),
         logistic,
         SkipLightgbm(catalogue, booster, logistic, of[SkipLightgbm.name]),

@@ -35,7 +35,7 @@ class ItemKnn:
 
     def propose(self, contexts: ContextBlock) -> Candidates:
         """The best LIMIT unheard tracks by score; popularity's where fewer than three have a score above 0."""
-        scores, tracks = self._best(contexts)
+        scores, tracks = self.best(contexts)
         best = scores.max(axis=1, keepdims=True, initial=0.0)
         relative = np.divide(scores, best, out=np.zeros_like(scores), where=best > 0)
         own = Candidates(
@@ -47,7 +47,8 @@ class ItemKnn:
         )
         return or_popular(own, self._popularity.propose(contexts))
 
-    def _best(self, contexts: ContextBlock) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
+    def best(self, contexts: ContextBlock) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
+        """Scores and tracks (n, C) of the best LIMIT tracks, unheard and with a score above 0; 0 and -1 pads."""
         step = max(1, CELLS // max(self._size, 1))
         parts = [self._block(contexts.take(slice(at, at + step))) for at in range(0, len(contexts), step)]
         if not parts:

@@ -40,6 +40,10 @@ PAIR = (*CENTROIDS, *AUDIO, *TRACK, *ARTIST, *HEARD)
 FEATURES = (*PAIR, *SCALARS)
 """Names of the P columns, those that differ between tracks first."""
 
+ARTIST_PRIOR, HEARD_PRIOR = np.float32(2), np.float32(1)
+"""Plays of an artist, or of the track itself, at which half is known of what the listener makes of it: the centroids'
+own prior, and a little less for the track itself. The models give the columns their weights."""
+
 # As in ddpg.state: a play counts to the liked side with its reward, to the skipped one with the rest; -1 is unlabelled.
 _LIKED = np.array([*REWARDS, 0.5], dtype=np.float32)
 
@@ -122,12 +126,15 @@ class Pairs:
         block[:, :, at] = quality
         block[:, :, at + 1] = log_plays(catalogue)[tracks]
         at += len(TRACK)
-        rows = np.arange(n)[:, None]
+        sides = self._sides.transpose(0, 2, 1)
+        plays = self.contexts.tracks.clip(min=0)
         artists = catalogue.artists[tracks]
-        for side in range(2):
-            of_artist = self._by(catalogue.artists, side, 2.0)
-            block[:, :, at + side] = np.where(artists >= 0, of_artist[rows, artists], 0.0)
-            block[:, :, at + len(ARTIST) + side] = self._by(np.arange(len(catalogue)), side, 1.0)[rows, tracks]
+        same_artist = (artists[:, :, None] == catalogue.artists[plays][:, None, :]) & (artists >= 0)[:, :, None]
+        same_track = tracks[:, :, None] == plays[:, None, :]
+        for same, prior in ((same_artist, ARTIST_PRIOR), (same_track, HEARD_PRIOR)):
+            counts = same.astype(np.float32) @ sides  # (n, C, 2); what is no play counts to neither side
+            block[:, :, at : at + 2] = counts / (counts + prior)
+            at += 2
         block[:, :, len(PAIR) :] = self.scalars[:, None, :]
         return block
 
@@ -145,12 +152,12 @@ class Pairs:
         scores += of_track + of_context[:, None]
         for side in range(2):
             if by_name[ARTIST[side]] and (catalogue.artists >= 0).any():
-                of_artist = by_name[ARTIST[side]] * self._by(catalogue.artists, side, 2.0)
+                of_artist = by_name[ARTIST[side]] * self._by(catalogue.artists, side, ARTIST_PRIOR)
                 scores += np.where(catalogue.artists >= 0, of_artist[:, catalogue.artists], 0.0)
-            scores += by_name[HEARD[side]] * self._by(np.arange(len(catalogue)), side, 1.0)
+            scores += by_name[HEARD[side]] * self._by(np.arange(len(catalogue)), side, HEARD_PRIOR)
         return scores
 
-    def _by(self, codes: NDArray[np.int64] | NDArray[np.int32], side: int, prior: float) -> Floats:
+    def _by(self, codes: NDArray[np.int64] | NDArray[np.int32], side: int, prior: np.float32) -> Floats:
         """(n, codes) plays of the history that count to that side, by what `codes` (K,) makes of their tracks, as
         n / (n + prior)."""
         n, width = len(self.contexts), max(int(codes.max(initial=-1)) + 1, 1)

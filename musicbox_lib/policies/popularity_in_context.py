@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import CONTEXT_TYPES, ContextBlock
-from musicbox_lib.policies.ranking import TEMPERATURE, Ranked
+from musicbox_lib.policies.ranking import TEMPERATURE, WholeCatalogue
 
 OVERALL = 20.0
 """Plays that the overall shares weigh in a context's own: about one per hundred tracks of the demo's catalogue, so a
 context with little to show ranks as everybody does."""
 
 
-class PopularityInContext(Ranked):
+class PopularityInContext(WholeCatalogue):
     """Score = log of the track's share of the training users' plays in that context."""
 
     name = "popularity_in_context"

@@ -27,7 +27,7 @@ logits or shares of the best, whatever the policy scores in) is then e^4 times l
 
 
 class Ranked(ABC):
-    """A policy that scores all tracks. Subclasses give `scores`, or `candidates` where only a shortlist is scored."""
+    """A policy that puts tracks in an order; chances and the fallback are the same for all of them."""
 
     name: str
 
@@ -37,19 +37,9 @@ class Ranked(ABC):
         self._popularity = Popularity(catalogue)
 
     @abstractmethod
-    def scores(self, contexts: ContextBlock) -> FloatArray:
-        """(n, K) scores, the higher the better; -inf where nothing is known of a track or a context."""
-
     def candidates(self, contexts: ContextBlock) -> tuple[Int32Array, FloatArray]:
-        """The LIMIT best unheard tracks (n, C) in the order of their positions, -1 pads, and their scores."""
-        # Rounded because the last bits of a matrix product depend on how many rows the block has.
-        scores = np.round(self.scores(contexts), 5)
-        rows, places = np.nonzero(contexts.in_session & (contexts.tracks >= 0))
-        scores[rows, contexts.tracks[rows, places]] = -np.inf
-        columns = highest(scores, LIMIT)
-        best = np.take_along_axis(scores, columns, axis=1)
-        held = np.isfinite(best)
-        return np.where(held, columns, -1).astype(np.int32), np.where(held, best, 0.0)
+        """The best unheard tracks (n, C), at most LIMIT a row in the order of their positions, -1 pads; and their
+        scores (n, C), the higher the better."""
 
     def propose(self, contexts: ContextBlock) -> Candidates:
         """The candidates with chances by `soften`; popularity's where fewer than three tracks have a score."""
@@ -67,6 +57,25 @@ class Ranked(ABC):
             explore=EXPLORE,
         )
         return or_popular(own, self._popularity.propose(contexts))
+
+
+class WholeCatalogue(Ranked):
+    """A policy that scores every track."""
+
+    @abstractmethod
+    def scores(self, contexts: ContextBlock) -> FloatArray:
+        """(n, K) scores, the higher the better; -inf where nothing is known of a track or a context."""
+
+    def candidates(self, contexts: ContextBlock) -> tuple[Int32Array, FloatArray]:
+        """The LIMIT best unheard tracks."""
+        # Rounded because the last bits of a matrix product depend on how many rows the block has.
+        scores = np.round(self.scores(contexts), 5)
+        rows, places = np.nonzero(contexts.in_session & (contexts.tracks >= 0))
+        scores[rows, contexts.tracks[rows, places]] = -np.inf
+        columns = highest(scores, LIMIT)
+        best = np.take_along_axis(scores, columns, axis=1)
+        held = np.isfinite(best)
+        return np.where(held, columns, -1).astype(np.int32), np.where(held, best, 0.0)
 
 
 def or_popular(own: Candidates, popular: Candidates) -> Candidates:

@@ -37,14 +37,6 @@ class SkipLightgbm(Ranked):
         self._booster = booster
         self._shortlist = shortlist
 
-    def scores(self, contexts: ContextBlock) -> NDArray[np.float64]:
-        """(n, K), -inf beyond the shortlist."""
-        tracks, scores = self.candidates(contexts)
-        every = np.full((len(contexts), len(self.catalogue)), -np.inf)
-        rows, columns = np.nonzero(tracks >= 0)
-        every[rows, tracks[rows, columns]] = scores[rows, columns]
-        return every
-
     def candidates(self, contexts: ContextBlock) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """The logistic model's candidates (n, C) with the trees' scores."""
         tracks, _ = self._shortlist.candidates(contexts)

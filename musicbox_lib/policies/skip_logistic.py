@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import ContextBlock
 from musicbox_lib.policies.pair_features import Pairs
-from musicbox_lib.policies.ranking import TEMPERATURE, Ranked
+from musicbox_lib.policies.ranking import TEMPERATURE, WholeCatalogue
 
 
-class SkipLogistic(Ranked):
+class SkipLogistic(WholeCatalogue):
     """Score = -logit of skip_2, up to what is the same for all tracks of a context."""
 
     name = "skip_logistic"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import ContextBlock
 from musicbox_lib.policies.pair_features import SCALARS, Pairs, log_plays
-from musicbox_lib.policies.ranking import TEMPERATURE, Ranked
+from musicbox_lib.policies.ranking import TEMPERATURE, WholeCatalogue
 
 if TYPE_CHECKING:
     import keras
@@ -90,7 +90,7 @@ def build_network(embedding: int, seed: int) -> keras.Model:
     )
 
 
-class SkipLstm(Ranked):
+class SkipLstm(WholeCatalogue):
     """Score = -logit of skip_2, up to what is the same for all tracks of a context."""
 
     name = "skip_lstm"

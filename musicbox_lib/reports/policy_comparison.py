@@ -10,8 +10,8 @@ from musicbox_lib.evaluation.counterfactual import Judged
 from musicbox_lib.evaluation.estimators import Evidence, Interval, Measure, difference, difference_from_log
 from musicbox_lib.evaluation.logged import Logged
 from musicbox_lib.evaluation.night import Night
-from musicbox_lib.evaluation.ranking import MEASURES as RANK_MEASURES
-from musicbox_lib.evaluation.ranking import rank_differences
+from musicbox_lib.evaluation.rank_measures import MEASURES as RANK_MEASURES
+from musicbox_lib.evaluation.rank_measures import rank_differences
 
 MEASURES: dict[str, Measure] = {"skip_rate_dr": "dr", "skip_rate_snips": "snips", "skip_rate_dr_clipped": "dr_clipped"}
 _WORST_FIRST: tuple[Evidence, ...] = (

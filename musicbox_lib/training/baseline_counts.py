@@ -9,10 +9,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from pyspark.sql import functions as F
+from scipy import sparse
 
+from musicbox_lib.features.neighbours import SHRINKAGE
 from musicbox_lib.policies.als import RATINGS, Factors
-from musicbox_lib.policies.catalogue import Catalogue
+from musicbox_lib.policies.candidates import highest
+from musicbox_lib.policies.catalogue import NEIGHBOURS, Catalogue
 from musicbox_lib.policies.interface import CONTEXT_TYPES
+from musicbox_lib.policies.item_knn_by_user import Neighbours
+from musicbox_lib.policies.ranking import CELLS
 from musicbox_lib.policies.session_knn import MOST_SESSIONS, Sessions
 from musicbox_lib.sessions.contexts import is_training_fold
 from musicbox_lib.training.reward import REWARDS
@@ -20,11 +25,11 @@ from musicbox_lib.training.reward import REWARDS
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-RANK = 32
+RANK = 16
 ITERATIONS = 8
-ALPHA = 20.0
-REGULARISATION = 0.05
-"""Of ALS: docs/decisions/0013 has what the validation fold said of others."""
+ALPHA = 5.0
+REGULARISATION = 0.3
+"""Of ALS, the best of nine settings by the validation fold's plays (docs/decisions/0013)."""
 BLOCKS = 2
 """Of ALS's users and tracks. Y'Y is added up over blocks in the order in which tasks end; two numbers have one sum."""
 MOST_USERS = 2**31 - 1
@@ -55,14 +60,14 @@ def plays_by_context(plays: DataFrame, catalogue: Catalogue) -> NDArray[np.int64
     return block
 
 
-def newest_sessions(plays: DataFrame, catalogue: Catalogue) -> Sessions:
-    """The newest training sessions, at most MOST_SESSIONS, newest first, from `training_plays`."""
-    from scipy import sparse
-
+def newest_sessions(plays: DataFrame, catalogue: Catalogue) -> tuple[Sessions, Neighbours]:
+    """The newest training sessions, at most MOST_SESSIONS, newest first, from `training_plays`; and the neighbours of
+    each track among the users of those sessions."""
     heard = F.struct("session_position", "position", F.coalesce("skip_grade", F.lit(-1)).alias("grade"))
     rows: Any = (
         plays.groupBy("session_id")
         .agg(
+            F.max("user_id").alias("user_id"),
             F.max("dt").alias("dt"),
             F.max("session_date").alias("session_date"),
             F.max("session_hour").alias("session_hour"),
@@ -70,7 +75,11 @@ def newest_sessions(plays: DataFrame, catalogue: Catalogue) -> Sessions:
         )
         .orderBy(F.desc("dt"), F.desc("session_date"), F.desc("session_hour"), "session_id")
         .limit(MOST_SESSIONS)
-        .select(F.col("heard.position").alias("positions"), F.col("heard.grade").alias("grades"))
+        .select(
+            F.xxhash64("user_id").alias("user"),
+            F.col("heard.position").alias("positions"),
+            F.col("heard.grade").alias("grades"),
+        )
         .toArrow()
     )
     lists = [rows.column(name).combine_chunks() for name in ("positions", "grades")]
@@ -85,7 +94,34 @@ def newest_sessions(plays: DataFrame, catalogue: Catalogue) -> Sessions:
     played.data[:] = 1.0  # a track heard twice in a session counts once
     norms = np.sqrt(np.asarray(played.sum(axis=1)).ravel())
     scaled = sparse.diags(1 / np.maximum(norms, 1.0)) @ played
-    return Sessions(played=scaled.tocsr(), rewards=sparse.csr_matrix((above, at), shape=shape))
+    users = np.unique(rows.column("user").to_numpy(), return_inverse=True)[1]
+    liked = (grades == 0).astype(np.float64)
+    by_user = sparse.csr_matrix((liked, (users[at[0]], positions)), shape=(users.max(initial=-1) + 1, len(catalogue)))
+    sessions = Sessions(played=scaled.tocsr(), rewards=sparse.csr_matrix((above, at), shape=shape))
+    return sessions, neighbours_by_user(by_user)
+
+
+def neighbours_by_user(liked: sparse.csr_matrix) -> Neighbours:
+    """Of (users, K) plays not skipped, the 50 tracks of the greatest shrunk cosine c / (|a| |b| + SHRINKAGE) for each
+    track, in blocks of tracks; equal ones by position."""
+    size = liked.shape[1]
+    lengths = np.sqrt(np.asarray(liked.multiply(liked).sum(axis=0)).ravel())
+    positions = np.full((size, NEIGHBOURS), -1, dtype=np.int32)
+    similarities = np.zeros((size, NEIGHBOURS), dtype=np.float32)
+    step = max(1, CELLS // max(size, 1))
+    by_track = liked.T.tocsr()
+    for at in range(0, size, step):
+        block = (by_track[at : at + step] @ liked).toarray()
+        block /= np.outer(lengths[at : at + step], lengths) + SHRINKAGE
+        rows = np.arange(len(block))
+        block[rows, at + rows] = 0.0
+        columns = highest(block, NEIGHBOURS)
+        order = np.argsort(-np.take_along_axis(block, columns, axis=1), axis=1, kind="stable")
+        nearest = np.take_along_axis(columns, order, axis=1)
+        found = np.take_along_axis(block, nearest, axis=1)
+        positions[at : at + step, : nearest.shape[1]] = np.where(found > 0, nearest, -1)
+        similarities[at : at + step, : nearest.shape[1]] = found
+    return Neighbours(positions, similarities)
 
 
 def als_factors(plays: DataFrame, catalogue: Catalogue, seed: int) -> Factors:

@@ -25,10 +25,10 @@ ROWS = 5_000
 PENALTY = 1.0
 """Of the squared coefficients of scaled features (scikit-learn's 1 / C): with 10,000 plays and more it only keeps
 features that never vary at 0."""
-TREES = 150
+TREES = 100
 LIGHTGBM = {
     "objective": "binary",
-    "learning_rate": 0.05,
+    "learning_rate": 0.08,
     "num_leaves": 15,
     "min_data_in_leaf": 100,
     "lambda_l2": 10.0,

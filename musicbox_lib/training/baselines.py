@@ -115,7 +115,7 @@ def fit(events: DataFrame, training: Plays, catalogue: Catalogue, seed: int) -> 
         with _timed("popularity in context"):
             by_context = counts.plays_by_context(plays, catalogue)
         with _timed("sessions"):
-            sessions = counts.newest_sessions(plays, catalogue)
+            sessions, neighbours = counts.newest_sessions(plays, catalogue)
         with _timed("als"):
             factors = counts.als_factors(plays, catalogue, seed)
     finally:
@@ -135,7 +135,7 @@ def fit(events: DataFrame, training: Plays, catalogue: Catalogue, seed: int) -> 
         tf.constant(0)  # starts it
     with _timed("skip_lstm"):
         network = fit_lstm(training, catalogue, seed)
-    return Fits(by_context, sessions, factors, logistic, bandit, booster, network)
+    return Fits(by_context, sessions, neighbours, factors, logistic, bandit, booster, network)
 
 
 def _fingerprint(manifest: BaselinesManifest) -> str:

@@ -20,7 +20,7 @@ from musicbox_lib.evaluation.estimators import DRAWS, Interval, Sums
 from musicbox_lib.evaluation.legacy import Legacy
 from musicbox_lib.evaluation.logged import Logged, logged
 from musicbox_lib.evaluation.night import Night, judge_night
-from musicbox_lib.evaluation.ranking import RankSums
+from musicbox_lib.evaluation.rank_measures import RankSums
 from musicbox_lib.lake import WritePartition
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import Candidates, ContextBlock
