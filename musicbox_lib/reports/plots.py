@@ -21,6 +21,7 @@ NAMES = {
     "popularity_in_context": "popularity in context",
     "audio_centroid": "liked sound",
     "session_knn": "session-kNN",
+    "item_knn_by_user": "item-kNN over users",
     "als": "ALS",
     "skip_logistic": "skip model, logistic",
     "skip_lightgbm": "skip model, trees",

@@ -237,3 +237,15 @@ def test_a_lake_elsewhere_has_no_folder_for_a_page(monkeypatch: pytest.MonkeyPat
     with pytest.raises(UsageError, match="s3a://bucket/lake"):
         page_path(DAY)
     settings.cache_clear()
+
+
+def test_every_policy_and_evidence_has_words_on_the_page() -> None:
+    from typing import get_args
+
+    from musicbox_lib.evaluation.contenders import BASELINES, CHAMPION, LOGGED
+    from musicbox_lib.evaluation.estimators import Evidence
+    from musicbox_lib.reports.policy_comparison import MEASURES, RANK_MEASURES
+
+    assert {LOGGED, CHAMPION, *BASELINES} <= set(plots.NAMES)
+    assert set(get_args(Evidence)) == set(plots.EVIDENCE)
+    assert {*MEASURES, *RANK_MEASURES} == set(plots.MEASURES)
