@@ -244,6 +244,7 @@ def test_every_policy_and_evidence_has_words_on_the_page() -> None:
 
     from musicbox_lib.evaluation.contenders import BASELINES, CHAMPION, LOGGED
     from musicbox_lib.evaluation.estimators import Evidence
+    from musicbox_lib.reports import plots
     from musicbox_lib.reports.policy_comparison import MEASURES, RANK_MEASURES
 
     assert {LOGGED, CHAMPION, *BASELINES} <= set(plots.NAMES)
