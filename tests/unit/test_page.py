@@ -244,9 +244,10 @@ def test_every_policy_and_evidence_has_words_on_the_page() -> None:
 
     from musicbox_lib.evaluation.contenders import BASELINES, CHAMPION, LOGGED
     from musicbox_lib.evaluation.estimators import Evidence
+    from musicbox_lib.evaluation.rank_measures import MEASURES as RANKS
     from musicbox_lib.reports import plots
-    from musicbox_lib.reports.policy_comparison import MEASURES, RANK_MEASURES
+    from musicbox_lib.reports.policy_comparison import MEASURES
 
     assert {LOGGED, CHAMPION, *BASELINES} <= set(plots.NAMES)
     assert set(get_args(Evidence)) == set(plots.EVIDENCE)
-    assert {*MEASURES, *RANK_MEASURES} == set(plots.MEASURES)
+    assert {*MEASURES, *RANKS} == set(plots.MEASURES)
