@@ -27,8 +27,9 @@ class ItemKnn:
 
     name = "item_knn"
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, answer_weights: npt.NDArray[np.float64] = ANSWER_WEIGHTS) -> None:
         self._size = len(catalogue)
+        self._answer_weights = answer_weights
         self._neighbours = catalogue.neighbours
         self._similarities = np.where(catalogue.neighbours >= 0, catalogue.similarities, 0.0)
         self._popularity = Popularity(catalogue)
@@ -58,7 +59,7 @@ class ItemKnn:
     def _block(self, contexts: ContextBlock) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
         n, plays = contexts.tracks.shape
         age = np.arange(plays)[::-1]
-        said = np.where(contexts.tracks >= 0, ANSWER_WEIGHTS[contexts.grades + 1] * FADE**age, 0.0)
+        said = np.where(contexts.tracks >= 0, self._answer_weights[contexts.grades + 1] * FADE**age, 0.0)
         near = np.where((contexts.tracks >= 0)[:, :, None], self._neighbours[contexts.tracks.clip(min=0)], -1)
         weight = said[:, :, None] * self._similarities[contexts.tracks.clip(min=0)]
         cells = np.arange(n, dtype=np.int64)[:, None, None] * self._size + near

@@ -1,5 +1,6 @@
-"""Item k-nearest neighbours of another reach: tracks are alike that the same users let play, in whichever session. The
-night's own neighbours (`item_knn`) are of one session, which leaves most pairs of tracks without a single count."""
+"""Item k-nearest neighbours of another reach: tracks are alike that the same users play more often than chance, in
+whichever session. The night's own neighbours (`item_knn`) are of one session, which leaves most pairs of tracks without
+a single count."""
 
 from __future__ import annotations
 
@@ -12,6 +13,10 @@ from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import ContextBlock
 from musicbox_lib.policies.item_knn import ItemKnn
 from musicbox_lib.policies.ranking import TEMPERATURE, Ranked
+
+PLAYED_ON = np.array([0.25, 1.0, 1.0, 0.0, 0.0])
+"""What a play says of its neighbours by its answer -1 to 3: those that skip_2 does not hold of, and unlabelled
+ones a little (docs/decisions/0013)."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,9 @@ class ItemKnnByUser(Ranked):
 
     def __init__(self, catalogue: Catalogue, neighbours: Neighbours, temperature: float = TEMPERATURE) -> None:
         super().__init__(catalogue, temperature)
-        self._knn = ItemKnn(replace(catalogue, neighbours=neighbours.positions, similarities=neighbours.similarities))
+        self._knn = ItemKnn(
+            replace(catalogue, neighbours=neighbours.positions, similarities=neighbours.similarities), PLAYED_ON
+        )
 
     def candidates(self, contexts: ContextBlock) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """The LIMIT best unheard tracks with a score above 0."""

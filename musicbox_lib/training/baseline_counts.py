@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from pyspark.sql import functions as F
 from scipy import sparse
 
-from musicbox_lib.features.neighbours import SHRINKAGE
 from musicbox_lib.policies.als import RATINGS, Factors
 from musicbox_lib.policies.candidates import highest
 from musicbox_lib.policies.catalogue import NEIGHBOURS, Catalogue
@@ -32,6 +31,8 @@ REGULARISATION = 0.3
 """Of ALS, the best of nine settings by the validation fold's plays (docs/decisions/0013)."""
 BLOCKS = 2
 """Of ALS's users and tracks. Y'Y is added up over blocks in the order in which tasks end; two numbers have one sum."""
+CHANCE = 10.0
+"""Added to the pairs that chance expects, below the root; 3 and 10 measured alike (docs/decisions/0013)."""
 MOST_USERS = 2**31 - 1
 """ALS wants numbers below that for users: a hash gives them, and of a million users some 230 share one with another,
 which makes one rater of the two."""
@@ -95,24 +96,27 @@ def newest_sessions(plays: DataFrame, catalogue: Catalogue) -> tuple[Sessions, N
     norms = np.sqrt(np.asarray(played.sum(axis=1)).ravel())
     scaled = sparse.diags(1 / np.maximum(norms, 1.0)) @ played
     users = np.unique(rows.column("user").to_numpy(), return_inverse=True)[1]
-    liked = (grades == 0).astype(np.float64)
-    by_user = sparse.csr_matrix((liked, (users[at[0]], positions)), shape=(users.max(initial=-1) + 1, len(catalogue)))
+    # Every play counts, one that was let play up to twice: what is played says more of a taste than how it is answered.
+    counted = 1 + np.nan_to_num(worth)
+    by_user = sparse.csr_matrix((counted, (users[at[0]], positions)), shape=(users.max(initial=-1) + 1, len(catalogue)))
     sessions = Sessions(played=scaled.tocsr(), rewards=sparse.csr_matrix((above, at), shape=shape))
     return sessions, neighbours_by_user(by_user)
 
 
-def neighbours_by_user(liked: sparse.csr_matrix) -> Neighbours:
-    """Of (users, K) plays not skipped, the 50 tracks of the greatest shrunk cosine c / (|a| |b| + SHRINKAGE) for each
-    track, in blocks of tracks; equal ones by position."""
-    size = liked.shape[1]
-    lengths = np.sqrt(np.asarray(liked.multiply(liked).sum(axis=0)).ravel())
+def neighbours_by_user(played: sparse.csr_matrix) -> Neighbours:
+    """From (users, K) weights of plays, for each track the 50 that users have together with it most beyond chance:
+    (c - e) / sqrt(e + CHANCE) above 0, for c the pairs counted and e = m_a m_b / T those expected. In blocks of tracks;
+    equal ones by position."""
+    size = played.shape[1]
+    itself = np.asarray(played.multiply(played).sum(axis=0)).ravel()
+    pairs = played.T @ np.asarray(played.sum(axis=1)).ravel() - itself
     positions = np.full((size, NEIGHBOURS), -1, dtype=np.int32)
     similarities = np.zeros((size, NEIGHBOURS), dtype=np.float32)
     step = max(1, CELLS // max(size, 1))
-    by_track = liked.T.tocsr()
+    by_track = played.T.tocsr()
     for at in range(0, size, step):
-        block = (by_track[at : at + step] @ liked).toarray()
-        block /= np.outer(lengths[at : at + step], lengths) + SHRINKAGE
+        expected = np.outer(pairs[at : at + step], pairs) / max(pairs.sum(), 1.0)
+        block = ((by_track[at : at + step] @ played).toarray() - expected) / np.sqrt(expected + CHANCE)
         rows = np.arange(len(block))
         block[rows, at + rows] = 0.0
         columns = highest(block, NEIGHBOURS)
@@ -120,7 +124,7 @@ def neighbours_by_user(liked: sparse.csr_matrix) -> Neighbours:
         nearest = np.take_along_axis(columns, order, axis=1)
         found = np.take_along_axis(block, nearest, axis=1)
         positions[at : at + step, : nearest.shape[1]] = np.where(found > 0, nearest, -1)
-        similarities[at : at + step, : nearest.shape[1]] = found
+        similarities[at : at + step, : nearest.shape[1]] = np.where(found > 0, found, 0.0)
     return Neighbours(positions, similarities)
 
 

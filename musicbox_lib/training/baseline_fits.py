@@ -38,8 +38,8 @@ LIGHTGBM = {
     "num_threads": 2,
     "verbosity": -1,
 }
-"""Small trees and many: the truth is near linear in the products, and deeper trees only learned the log's choices
-(docs/decisions/0013). `deterministic` wants one way of building histograms; the number of threads is part of it."""
+"""Small trees, well regularised; other sizes measured alike (docs/decisions/0013). `deterministic` wants one way of
+building histograms, and the number of threads is part of the result."""
 
 
 def training_features(plays: Plays, catalogue: Catalogue) -> NDArray[np.float32]:

@@ -15,11 +15,13 @@ from musicbox_lib.policies.audio_centroid import AudioCentroid
 from musicbox_lib.policies.candidates import LIMIT
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import SOURCES, Candidates, ContextBlock
+from musicbox_lib.policies.item_knn_by_user import ItemKnnByUser, Neighbours
 from musicbox_lib.policies.popularity import Popularity
 from musicbox_lib.policies.popularity_in_context import OVERALL, PopularityInContext
 from musicbox_lib.policies.ranking import EXPLORE, Ranked, WholeCatalogue
 from musicbox_lib.policies.session_knn import SessionKnn, Sessions
 from musicbox_lib.policies.slates import probability_of
+from musicbox_lib.training.baseline_counts import CHANCE, neighbours_by_user
 from musicbox_lib.training.reward import REWARDS
 
 
@@ -157,6 +159,33 @@ def test_a_context_between_sessions_takes_its_history_for_the_running_one() -> N
     assert set(scores_of(between)) == {0, 2, 3, 4}
     assert set(scores_of(within)) == {2, 3, 4}
     assert set(scores_of(policy.propose(make_contexts([[]], [0])))) == set(range(6)), "popularity"
+
+
+def test_neighbours_by_user_are_those_beyond_chance() -> None:
+    played = np.array([[2.0, 1.0, 0.0, 0.0], [1.0, 2.0, 0.0, 1.0], [0.0, 0.0, 1.0, 1.0]])
+    pairs = played.T @ played
+    np.fill_diagonal(pairs, 0.0)
+    expected = np.outer(pairs.sum(axis=1), pairs.sum(axis=1)) / pairs.sum()
+    lift = (pairs - expected) / np.sqrt(expected + CHANCE)
+    found = neighbours_by_user(sparse.csr_matrix(played))
+    # Pairs with others are 5, 6, 1, 4 of 16: 0 with 1 has 4 where chance expects 30 / 16, 1 with 3 has 2 of 24 / 16,
+    # 2 with 3 has 1 of 4 / 16; 0 with 3 has 1 of 20 / 16, which is not beyond chance.
+    np.testing.assert_array_equal(found.positions[:, :3], [[1, -1, -1], [0, 3, -1], [3, -1, -1], [2, 1, -1]])
+    expected_first = [lift[0, 1], lift[1, 0], lift[2, 3], lift[3, 2]]
+    np.testing.assert_allclose(found.similarities[:, 0], expected_first, rtol=1e-5)
+    np.testing.assert_allclose(found.similarities[[1, 3], 1], lift[1, 3], rtol=1e-5)
+
+
+def test_item_knn_by_user_scores_by_hand() -> None:
+    catalogue = make_catalogue(6)
+    positions, similarities = np.full((6, 50), -1, np.int32), np.zeros((6, 50), np.float32)
+    positions[0, :3], similarities[0, :3] = [2, 3, 4], [2.0, 1.0, 0.5]
+    positions[1, :1], similarities[1, :1] = [5], [9.0]
+    policy = ItemKnnByUser(catalogue, Neighbours(positions, similarities))
+    contexts = make_contexts([[(0, 1), (1, 2)]], [1])
+    candidates = policy.propose(contexts)
+    assert_candidates(candidates, contexts)
+    assert scores_of(candidates) == pytest.approx({2: 1.0, 3: 0.5, 4: 0.25}), "a skipped track says nothing"
 
 
 def test_als_folds_a_user_in_by_the_closed_form() -> None:
