@@ -26,3 +26,4 @@ with DAG(
     features = job.track_features(night, events)
     model = job.trainer(night, job.transitions(night, events, features), features)
     job.registry(night, model)
+    job.skip_prediction(night, events)
