@@ -27,3 +27,4 @@ with DAG(
     job.baselines(night, events, features)
     model = job.trainer(night, job.transitions(night, events, features), features)
     job.registry(night, model)
+    job.skip_prediction(night, events)

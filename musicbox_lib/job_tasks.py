@@ -83,6 +83,16 @@ def last_sessions(on: Night, listening_events: Task) -> Task:
     return _after(made, listening_events)
 
 
+def skip_prediction(on: Night, listening_events: Task) -> Task:
+    """How well skips are predicted, for users that no model saw."""
+    made = spark_job(
+        "skip_prediction",
+        listening_events=f"silver.listening_events/dt={on.training_from}..{on.day}",
+        skip_prediction=f"reports.skip_prediction/dt={on.day}",
+    )
+    return _after(made, listening_events)
+
+
 def transitions(on: Night, listening_events: Task, track_features: Task) -> Task:
     """What happened in the training days, as steps to learn from."""
     made = spark_job(

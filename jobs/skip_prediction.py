@@ -1,0 +1,29 @@
+"""silver.listening_events of the training days -> reports.skip_prediction of the last of them."""
+
+import argparse
+
+from musicbox_lib import job, lake
+from musicbox_lib.lake import ReadPartition, WritePartition
+from musicbox_lib.settings import settings
+from musicbox_lib.skip_prediction import skip_prediction as predictions
+from musicbox_lib.spark import session
+
+
+def arg_parser() -> argparse.ArgumentParser:
+    """`--listening-events silver.listening_events/dt=FROM..D --skip-prediction reports.skip_prediction/dt=D`"""
+    parser = argparse.ArgumentParser(prog="skip_prediction", description=__doc__, epilog=arg_parser.__doc__)
+    lake.partition_argument(parser, "listening_events", ReadPartition)
+    lake.partition_argument(parser, "skip_prediction", WritePartition)
+    return parser
+
+
+def main(listening_events: ReadPartition, skip_prediction: WritePartition) -> None:
+    """Predict every play of the training days by models that never saw its user, and say how well."""
+    inputs = {listening_events.table.name: str(lake.version_of(listening_events.table.name))}
+    events = lake.read(session("skip_prediction"), listening_events)
+    rows = predictions.skip_prediction(events, skip_prediction.run_date, settings().seed)
+    lake.overwrite_rows("skip_prediction", rows, skip_prediction, inputs)
+
+
+if __name__ == "__main__":
+    job.run(arg_parser(), main)
