@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from musicbox_lib.features.quality import shrunk_rate
-from musicbox_lib.sessions.contexts import FOLDS
+from musicbox_lib.sessions.folds import FOLDS
 from musicbox_lib.skip_prediction.boosting import part_of
 from musicbox_lib.skip_prediction.sessions import Answers, Bools, Floats, Sessions
 from musicbox_lib.skip_prediction.tasks import Rows

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from musicbox_lib.errors import DataRefused
-from musicbox_lib.sessions.contexts import FOLDS
+from musicbox_lib.sessions.folds import FOLDS
 from musicbox_lib.skip_prediction.listed import Features, require_listed
 from musicbox_lib.skip_prediction.sessions import Answers, Floats, Integers
 from musicbox_lib.skip_prediction.tasks import Rows, Task
