@@ -13,6 +13,10 @@ from musicbox_lib.reports import plots
 from musicbox_lib.reports.night import NightFacts, night_facts
 
 
+COMPARED = ("skip_rate_dr", "skip_rate_snips", "ndcg_20")
+"""Measures of the comparison that the page shows: all seven against twelve policies would be 80 rows."""
+
+
 def page_path(day: dt.date) -> Path:
     """`LAKE/reports/html/dt=D/index.html`; raises UsageError for a lake that is not on a local file system."""
     if not lake.is_local(lake.root()):
@@ -61,7 +65,7 @@ def render(facts: NightFacts) -> str:
         skip_all=of_all,
         skip_parts=[row for row in facts.skip_rate if row["policy"] == "logged" and row["segment"] != "all"],
         diversity_all=varied,
-        comparison=[row for row in facts.comparison if row["segment"] == "all"],
+        comparison=[row for row in facts.comparison if row["segment"] == "all" and row["measure"] in COMPARED],
         names=plots.NAMES,
         measures=plots.MEASURES,
         evidence=plots.EVIDENCE,
