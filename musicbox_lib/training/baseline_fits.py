@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from musicbox_lib.policies.bandit import Belief
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.pair_features import FEATURES, Pairs, quality_of
 from musicbox_lib.training.reward import REWARDS
@@ -77,14 +78,14 @@ def fit_logistic(features: NDArray[np.float32], skips: NDArray[np.int64]) -> Flo
     return np.asarray(model.coef_[0] / scale, np.float64)
 
 
-def fit_bandit(features: NDArray[np.float32], rewards: Floats) -> tuple[Floats, Floats]:
-    """(P,) coefficients of the reward and (P, P) their covariance, both for features less their means."""
+def fit_bandit(features: NDArray[np.float32], rewards: Floats) -> Belief:
+    """Coefficients of the reward with their covariance."""
     from sklearn.linear_model import BayesianRidge
 
     mean, scale = _scale(features)
     with threadpool_limits(limits=1):
         model = BayesianRidge().fit((features - mean) / scale, rewards)
-    return model.coef_ / scale, model.sigma_ / np.outer(scale, scale)
+    return Belief(mean, model.coef_ / scale, model.sigma_ / np.outer(scale, scale))
 
 
 def fit_lightgbm(features: NDArray[np.float32], skips: NDArray[np.int64], seed: int) -> lightgbm.Booster:
