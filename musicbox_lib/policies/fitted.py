@@ -22,7 +22,7 @@ from musicbox_lib.ddpg.model_folder import CATALOGUE, MANIFEST, check_files, sha
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.policies.als import Als, Factors
 from musicbox_lib.policies.audio_centroid import AudioCentroid
-from musicbox_lib.policies.bandit import Bandit
+from musicbox_lib.policies.bandit import Bandit, Belief
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.catalogue_file import read_catalogue
 from musicbox_lib.policies.item_knn_by_user import ItemKnnByUser, Neighbours
@@ -58,7 +58,7 @@ class Fits:
     neighbours: Neighbours
     factors: Factors
     logistic: NDArray[np.float64]
-    bandit: tuple[NDArray[np.float64], NDArray[np.float64]]
+    belief: Belief
     booster: lightgbm.Booster
     network: keras.Model
 
@@ -77,8 +77,9 @@ class Fits:
             als_items=self.factors.items,
             als_settings=np.array([self.factors.alpha, self.factors.regularisation]),
             logistic=self.logistic,
-            bandit_coefficients=self.bandit[0],
-            bandit_covariance=self.bandit[1],
+            bandit_mean=self.belief.mean,
+            bandit_coefficients=self.belief.coefficients,
+            bandit_covariance=self.belief.covariance,
             features=np.array(FEATURES),
             **sessions,
         )
@@ -147,6 +148,7 @@ def policies_of(folder: Path, catalogue: Catalogue, temperatures: Mapping[str, f
     booster = lightgbm.Booster(model_file=folder / BOOSTER)
     of = {name: temperatures.get(name, TEMPERATURE) for name in NAMES}
     logistic = SkipLogistic(catalogue, given["logistic"], of[SkipLogistic.name])
+    belief = Belief(*(given[f"bandit_{name}"] for name in ("mean", "coefficients", "covariance")))
     factors = Factors(given["als_items"], *(float(value) for value in given["als_settings"]))
     return (
         PopularityInContext(catalogue, given["plays_by_context"], of[PopularityInContext.name]),
@@ -157,7 +159,7 @@ def policies_of(folder: Path, catalogue: Catalogue, temperatures: Mapping[str, f
         logistic,
         SkipLightgbm(catalogue, booster, logistic, of[SkipLightgbm.name]),
         SkipLstm(catalogue, network, of[SkipLstm.name]),
-        Bandit(catalogue, given["bandit_coefficients"], given["bandit_covariance"], of[Bandit.name]),
+        Bandit(catalogue, belief, of[Bandit.name]),
     )
 
 

@@ -13,7 +13,7 @@ from frames import DAY, frame, listeners
 
 from musicbox_lib.ddpg.state import COUNT_PRIOR, state_dim
 from musicbox_lib.features.track_features import track_features
-from musicbox_lib.policies.bandit import ALPHA, Bandit
+from musicbox_lib.policies.bandit import ALPHA, Bandit, Belief
 from musicbox_lib.policies.catalogue import OUT_OF_TRAINING, Catalogue
 from musicbox_lib.policies.interface import ContextBlock
 from musicbox_lib.policies.pair_features import CENTROIDS, FEATURES, PAIR, SCALARS, Pairs
@@ -116,7 +116,7 @@ def policies() -> tuple[list[Ranked], ContextBlock, Plays]:
     features, skips = fits.training_features(plays, catalogue), fits.skips_of(plays)
     logistic = SkipLogistic(catalogue, fits.fit_logistic(features, skips))
     trees = SkipLightgbm(catalogue, fits.fit_lightgbm(features, skips, seed=1), logistic)
-    bandit = Bandit(catalogue, *fits.fit_bandit(features, fits.rewards_of(plays)))
+    bandit = Bandit(catalogue, fits.fit_bandit(features, fits.rewards_of(plays)))
     return [logistic, trees, bandit], contexts, plays
 
 
@@ -143,9 +143,11 @@ def test_the_bandit_adds_a_deviation_by_hand() -> None:
     catalogue, contexts = made()
     coefficients, covariance = np.zeros(len(FEATURES)), np.zeros((len(FEATURES), len(FEATURES)))
     coefficients[at("quality")], covariance[at("log_plays"), at("log_plays")] = 1.0, 0.04
-    candidates = Bandit(catalogue, coefficients, covariance).propose(contexts)
+    mean = np.zeros(len(FEATURES))
+    mean[at("log_plays")] = -0.5
+    candidates = Bandit(catalogue, Belief(mean, coefficients, covariance)).propose(contexts)
     tracks = candidates.tracks[0][candidates.tracks[0] >= 0]
-    surprise = np.abs(np.log1p(tracks) - np.log1p(24.5))
+    surprise = np.abs(np.log1p(tracks) - np.log1p(24.5) + 0.5)
     expected = catalogue.quality[tracks] + ALPHA * 0.2 * surprise
     np.testing.assert_allclose(candidates.scores[0][candidates.tracks[0] >= 0], expected, atol=2e-5)
 
