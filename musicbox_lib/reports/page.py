@@ -12,7 +12,6 @@ from musicbox_lib.errors import UsageError
 from musicbox_lib.reports import plots
 from musicbox_lib.reports.night import NightFacts, night_facts
 
-
 COMPARED = ("skip_rate_dr", "skip_rate_snips", "ndcg_20")
 """Measures of the comparison that the page shows: all seven against twelve policies would be 80 rows."""
 

@@ -11,6 +11,7 @@ import pytest
 from deliveries import rows_of
 from rendered import run_dag
 
+from musicbox_lib.evaluation.contenders import BASELINES, CHAMPION, LOGGED, UNTRAINED
 from musicbox_lib.settings import settings
 from musicbox_lib.synthetic.generate import generate
 from musicbox_lib.tables import tables
@@ -88,12 +89,17 @@ def test_the_reports_have_every_policy_and_a_page(lake_after_the_night: Path) ->
     rates = {
         row["policy"]: row for row in rows_of("reports.skip_rate") if row["dt"] == LAST and row["segment"] == "all"
     }
-    assert set(rates) == {"logged", "ddpg_w", "item_knn", "popularity", "random"}
+    assert set(rates) == {LOGGED, CHAMPION, *BASELINES}
+    assert {row["evidence"] for row in rates.values()}.isdisjoint({"no_history"})
+    evaluated = [row for row in rows_of("reports.policy_evaluation") if row["dt"] == LAST]
+    assert {row["policy"] for row in evaluated} == {CHAMPION, *BASELINES}
+    held_against = [row for row in rows_of("reports.policy_comparison") if row["dt"] == LAST]
+    assert {row["versus"] for row in held_against} == {LOGGED, *BASELINES}
     assert 0 < rates["logged"]["skip_rate_logged_lo"] < rates["logged"]["skip_rate_logged_hi"] < 1
     for row in rates.values():
         assert (row["skip_rate_dr"] is None) == (row["evidence"] != "ok" or row["policy"] == "logged")
     varied = {row["policy"] for row in rows_of("reports.diversity") if row["dt"] == LAST and row["segment"] == "all"}
-    assert varied == {"logged", "ddpg_w", "item_knn", "popularity", "random"}
+    assert varied == {LOGGED, CHAMPION, *UNTRAINED}
     page = (lake_after_the_night / "reports" / "html" / f"dt={LAST}" / "index.html").read_text()
     assert "http://" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
         "http://creativecommons.org", ""

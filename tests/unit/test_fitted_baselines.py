@@ -34,9 +34,6 @@ from musicbox_lib.tables import table
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-# Keras 3.15 hands its variables to numpy 2 in the old way.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
 FIRST, DAY = dt.date(2026, 11, 1), dt.date(2026, 11, 3)
 TABLE = lake.ReadPartition.parse(f"models.baselines/dt={DAY}")
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pytest
 from catalogues import assert_candidates, make_contexts
 from small_night import DAY, context_rows, write
 
@@ -25,9 +24,6 @@ from musicbox_lib.scoring.top3_recommendations import recommend_block
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-# Keras 3.15 hands its variables to numpy 2 in the old way.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 COORDINATES = 4
 TRACKS = 30
