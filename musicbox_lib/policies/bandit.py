@@ -33,8 +33,9 @@ class Belief:
 
 
 class Bandit(WholeCatalogue):
-    """Score = expected reward + ALPHA x its deviation, for the LIMIT tracks of the highest expected reward: after 100,000 plays
-    the bonus was .005 to .010 where the shortlist's middle lay .14 below its best, so no track from beyond makes it up."""
+    """Score = expected reward + ALPHA x its deviation, for the LIMIT tracks of the highest expected reward: after
+    100,000 plays the bonus was .005 to .010 where the shortlist's middle lay .14 below its best, so no track from
+    beyond makes it up."""
 
     name = "bandit"
 

@@ -19,6 +19,9 @@ from musicbox_lib.tables import tables
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+# Keras 3.15 hands its variables to numpy 2 in the old way.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 FIRST = dt.date(2026, 11, 1)
 TRAINED, LAST = dt.date(2026, 11, 3), dt.date(2026, 11, 5)
 USERS = 80

@@ -17,6 +17,9 @@ from musicbox_lib.settings import settings
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+# Keras 3.15 hands its variables to numpy 2 in the old way.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 DAY = dt.date(2018, 7, 15)
 
 
