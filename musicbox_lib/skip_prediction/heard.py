@@ -10,8 +10,8 @@ from musicbox_lib.skip_prediction.listed import DECAYS, FADING, LAGS, LAST, SHAR
 from musicbox_lib.skip_prediction.sessions import ENDS, PLAYS, STARTS, Answers, Bools, Floats, Sessions
 
 TRACK_PRIOR = 3.0
-"""Plays at no effect that a track starts with. A session has 25,795 tracks for 67,185 plays in the real log, most heard
-once or twice: with 1 to 10 the first folds' loss was the same to .001."""
+"""Plays at no effect that a track starts with. The real log has 25,795 tracks in 67,185 plays, most heard once or
+twice: with 1, 3 and 10 the first three parts' log loss was .5806, .5806 and .5804."""
 FAR = 30.0
 """Plays to or since a track that is not there: more than any session has."""
 Columns = dict[str, Floats]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,12 +72,15 @@ def area_under_curve(chances: Floats, skipped: Bools, clusters: npt.NDArray[Any]
         above = skips @ (np.cumsum(others) - others / 2)
         return float(above / pairs) if pairs > 0 else float("nan")
 
-    return _drawn(area, int(owner.max()) + 1, len(chances), seed)
+    users = int(owner.max()) + 1
+    return Measured(area(np.ones(users)), *_middle(_drawn(area, users, seed)), n=len(chances))
 
 
 def calibration_error(chances: Floats, skipped: Bools, clusters: npt.NDArray[Any], seed: int) -> Measured:
-    """Mean over plays of |mean chance - share of skips| of the play's bin: 15 bins of equal mass by the chance. Each
-    draw adds chance of its own to every bin, so the interval lies above what a model without error would have."""
+    """Mean over plays of |mean chance - share of skips| of the play's bin: 15 bins of equal mass by the chance.
+
+    A draw adds chance of its own to every bin, so draws lie above the value: the interval is theirs, moved so that
+    their mean is the value."""
     edges = np.quantile(chances, np.linspace(0, 1, BINS + 1)[1:-1])
     place = np.searchsorted(edges, chances, side="right")
     _, owner = np.unique(clusters, return_inverse=True)
@@ -87,15 +91,22 @@ def calibration_error(chances: Floats, skipped: Bools, clusters: npt.NDArray[Any
     def error(weights: Floats) -> float:
         return float(np.abs(weights @ gap).sum() / (weights @ plays)) if weights @ plays > 0 else float("nan")
 
-    return _drawn(error, len(gap), len(chances), seed)
+    drawn = _drawn(error, len(gap), seed)
+    value = error(np.ones(len(gap)))
+    return Measured(value, *_middle(np.maximum(drawn - np.nanmean(drawn) + value, 0.0)), n=len(chances))
 
 
-def _drawn(measure: Any, clusters: int, n: int, seed: int) -> Measured:
+def _drawn(measure: Callable[[Floats], float], clusters: int, seed: int) -> Floats:
+    """The measure of each draw, from how often the draw has each cluster."""
     generator = np.random.default_rng(seed)
-    drawn = []
-    for _ in range(DRAWS):
+    drawn = np.empty(DRAWS)
+    for draw in range(DRAWS):
         picks = generator.integers(0, clusters, clusters)
-        drawn.append(measure(np.bincount(picks, minlength=clusters).astype(np.float64)))
+        drawn[draw] = measure(np.bincount(picks, minlength=clusters).astype(np.float64))
+    return drawn
+
+
+def _middle(drawn: Floats) -> tuple[float, float]:
     tail = (1 - CONFIDENCE) / 2
     lo, hi = np.nanquantile(drawn, [tail, 1 - tail])
-    return Measured(measure(np.ones(clusters)), float(lo), float(hi), n)
+    return float(lo), float(hi)

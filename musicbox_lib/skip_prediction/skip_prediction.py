@@ -27,7 +27,7 @@ TRACK_RATE = "track_skip_rate"
 
 
 def skip_prediction(events: DataFrame, run_date: dt.date, seed: int) -> list[dict[str, Any]]:
-    """The table's rows, from the plays of the training days up to `run_date`. About 20,000 hashed sessions and the
+    """The table's rows, from the plays of the training days up to `run_date`. About 10,000 hashed sessions and the
     sums of their tracks come to this process. Raises DataRefused where there is no whole session of two plays or
     more, or all users are of one part."""
     plays = as_plays(events, FITTED_SESSIONS, seed).persist()

@@ -62,7 +62,7 @@ def test_where_the_track_decides_the_models_know_and_the_last_answer_does_not(
     plays |= {("next_play", m, name) for m in models[:2] for name in ("log_loss", "auc", "calibration_error")}
     assert set(found) == halves | plays
     for row in found.values():
-        assert row["lo"] <= row["hi"]
+        assert row["lo"] <= row["value"] <= row["hi"]
         assert (row["n_sessions"], row["n_users"]) == (300, 100)
     for model in models[:2]:
         assert found["second_half", model, "mean_average_accuracy"]["value"] > 0.97
