@@ -19,7 +19,7 @@ from bench.measured import Row
 RESULTS = Path(__file__).parent / "results"
 COLUMNS = ("case", "size", "seconds", "rate", "peak_mb", "vs", "ratio")
 # Not benches: this module and what they share.
-SHARED = {"__main__", "measured", "generated_log", "quality_tables", "obp_estimates"}
+SHARED = {"__main__", "measured", "generated_log", "quality_tables", "obp_estimates", "world_jobs"}
 
 
 def names() -> list[str]:

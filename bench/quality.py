@@ -1,6 +1,6 @@
 """How good the policies are: the tables of the quality plan, measured on generated worlds and written as markdown.
 
-A cell is one world and one seed: generated, then trained and scored by the real DAGs as of its last day, then every
+A cell is one world and one seed: generated, then trained and scored by the DAGs' jobs as of its last day, then every
 policy is held against the truth, which no job opened. A measured cell is kept in bench/results/quality and not measured
 again; remove its file to have it so. `--size full` writes docs/quality.md.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
-import subprocess
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,8 +20,10 @@ import numpy as np
 
 from bench import judge, quality_tables
 from bench.measured import Row
-from musicbox_lib import environment
+from bench.world_jobs import run_jobs
 from musicbox_lib.settings import PROJECT, settings
+from musicbox_lib.synthetic.generate import generate
+from musicbox_lib.synthetic.world import load_world
 
 RESULTS = Path(__file__).parent / "results" / "quality"
 PAGE = PROJECT / "docs" / "quality.md"
@@ -90,7 +91,7 @@ def kept(path: Path, measure: Any) -> Any:
 
 
 def measured(cell: Cell) -> dict[str, Any]:
-    """The cell's true values, by the kept file or by the real DAGs."""
+    """The cell's true values, by the kept file or measured now."""
     found: dict[str, Any] = kept(cell.path, lambda: _measure(cell))
     return found
 
@@ -101,19 +102,14 @@ def _measure(cell: Cell) -> dict[str, Any]:
     started = time.perf_counter()
     last = FIRST_DAY + dt.timedelta(days=cell.days - 1)
     with TemporaryDirectory(prefix="quality-") as folder:
-        lake, truth = Path(folder) / "lake", Path(folder) / "truth"
-        words = {
-            "users": cell.users, "tracks": cell.tracks, "days": cell.days, "seed": cell.seed, "world": cell.world,
-            "from-date": FIRST_DAY, "out": lake, "truth": truth,
-        }  # fmt: skip
-        given = {**os.environ, "MUSICBOX_LAKE": str(lake), "MUSICBOX_SEED": str(cell.seed)}
-        generate = [str(environment.JOBS / "bin" / "musicbox"), "generate"]
-        _run([*generate, *(part for name, value in words.items() for part in (f"--{name}", str(value)))], given)
-        airflow = [str(environment.AIRFLOW / "bin" / "python"), "-m", "musicbox_lib.run_dag"]
-        for dag in ("musicbox_training", "musicbox_nightly"):
-            _run([*airflow, dag, "--run-date", str(last)], given)
-        os.environ |= {name: given[name] for name in ("MUSICBOX_LAKE", "MUSICBOX_SEED")}
+        root, truth = Path(folder) / "lake", Path(folder) / "truth"
+        os.environ |= {"MUSICBOX_LAKE": str(root), "MUSICBOX_SEED": str(cell.seed)}
         settings.cache_clear()
+        generate(
+            users=cell.users, tracks=cell.tracks, days=cell.days, seed=cell.seed, from_date=FIRST_DAY, lake=root,
+            truth=truth, world=load_world(cell.world),
+        )  # fmt: skip
+        run_jobs(last)
         found = evaluate(last, truth, seed=cell.seed)
     return {
         **asdict(cell),
@@ -122,14 +118,6 @@ def _measure(cell: Cell) -> dict[str, Any]:
         "values": [asdict(value) for value in found.values],
         "differences": [asdict(pair) for pair in found.differences],
     }
-
-
-def _run(words: list[str], given: dict[str, str]) -> None:
-    done = subprocess.run(words, cwd=PROJECT, env=given, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(
-            f"bench quality: `{' '.join(words[-6:])}` ended with {done.returncode}:\n{done.stdout[-1500:]}"
-        )
 
 
 def _plain(value: Any) -> Any:

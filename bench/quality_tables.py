@@ -24,8 +24,8 @@ REFERENCE = {
 """True skip and gap closed of the plan's prototype on worlds of its own, midpoints of ranges: the level to beat."""
 INTRODUCTION = """Written by `make bench NAME=quality SIZE=full`.
 
-Generated worlds of {users:,} users, {tracks:,} tracks and {days} days, trained and scored by the DAGs as of the last
-day; seeds {seeds}, on which nothing was tuned.
+Generated worlds of {users:,} users, {tracks:,} tracks and {days} days, trained and scored by the DAGs' jobs as of the
+last day; seeds {seeds}, on which nothing was tuned.
 
 True skip is the chance of skip_2 of a policy's likeliest three tracks as the next play after each user's last session.
 Gap closed is 0 for the logging policy and 1 for the oracle that knows the mood. Coverage is the share of the catalogue

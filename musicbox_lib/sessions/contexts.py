@@ -49,16 +49,25 @@ def in_order() -> WindowSpec:
 
 
 def as_contexts(events: DataFrame) -> DataFrame:
-    """One row per play of `silver.listening_events`: the context *before* it (context, hour, shuffle and premium of
-    the play itself, which are known when it is chosen), then the play: dt, session_date, session_hour,
-    session_position, track_id, skip_grade, skip_1..3, not_skipped, propensity."""
+    """One row per play of `silver.listening_events`: the context *before* it, then the play: dt, session_date,
+    session_hour, session_position, track_id, skip_grade, skip_1..3, not_skipped, propensity.
+
+    Context, shuffle and premium are the play's own, which are known when it is chosen. The hour is that of the play
+    before it in the session (a session's first play has its own): the real log notes a play's hour as it ends, and of
+    the plays in another hour than the one before only .02 were skipped, of the others .54."""
     before = in_order().rowsBetween(-HISTORY, -1)
     so_far = in_order().rowsBetween(Window.unboundedPreceding, -1)
     upto = in_order().rowsBetween(Window.unboundedPreceding, 0)
     last_session = F.lag("session_id").over(in_order())
     opens = last_session.isNull() | (last_session != F.col("session_id"))
     return (
-        events.withColumns({"play": F.row_number().over(in_order()), "opens": opens})
+        events.withColumns(
+            {
+                "play": F.row_number().over(in_order()),
+                "opens": opens,
+                "hour_before": F.lag("hour_of_day").over(in_order()),
+            }
+        )
         .withColumns(
             {
                 "opened": F.max(F.when(F.col("opens"), F.col("play"))).over(upto),
@@ -70,6 +79,7 @@ def as_contexts(events: DataFrame) -> DataFrame:
         .withColumns(
             {
                 "fold": user_fold(F.col("user_id")),
+                "hour_of_day": F.when(F.col("opens"), F.col("hour_of_day")).otherwise(F.col("hour_before")),
                 "track_ids": F.col("heard.track_id"),
                 "skip_grades": F.col("heard.skip_grade"),
                 "n_in_session": F.least(F.col("play") - F.col("opened"), F.lit(HISTORY)),

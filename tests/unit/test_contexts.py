@@ -94,3 +94,14 @@ def test_folds_are_even_and_never_move(spark: SparkSession) -> None:
     # Folds decide who is held out: a change here would put held-out users into training.
     known = spark.createDataFrame([("ada",), ("bo",), ("cy",), ("zoe",)], "user_id string")
     assert [row[0] for row in known.select(user_fold(F.col("user_id"))).collect()] == [9, 6, 8, 0]
+
+
+def test_the_hour_is_that_of_the_play_before(spark: SparkSession) -> None:
+    """A play's own hour is noted as it ends, and tells how it was answered: it is known of a session's first play only,
+    where there is none before."""
+    rows = session("eve", "s8", ["a", "b", "c"], [0, 0, 3], dt=DAY - dt.timedelta(1), session_hour=5)
+    rows += session("eve", "s9", ["d", "e"], [0, 3], dt=DAY, session_hour=20)
+    for row, hour in zip(rows, (5, 5, 6, 20, 21), strict=True):
+        row["hour_of_day"] = hour
+    contexts = as_contexts(frame(spark, EVENTS, rows)).orderBy("session_id", "session_position").collect()
+    assert [row["hour_of_day"] for row in contexts] == [5, 5, 5, 20, 20]

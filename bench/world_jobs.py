@@ -1,0 +1,63 @@
+"""The training's and the night's jobs of one generated world, run in this process and one Spark session: what the DAGs
+run in a JVM each, without what no quality table asks for (skip prediction, reports, the page)."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.util
+import subprocess
+
+from musicbox_lib import environment, lake
+from musicbox_lib.settings import PROJECT, settings
+
+JUDGED = ("listening_events", "rejected_events", "validation_results")
+
+
+def words_of(day: dt.date) -> list[tuple[str, dict[str, str]]]:
+    """Each job with its arguments, in order, for a lake whose last day is `day`."""
+    first = day - dt.timedelta(days=settings().training_days - 1)
+    events = {"listening_events": f"silver.listening_events/dt=..{day}"}
+    trained = {"listening_events": f"silver.listening_events/dt={first}..{day}"}
+    gold = {name: f"gold.{name}/dt={day}" for name in ("track_features", "track_embeddings")}
+    model = {"seed": str(settings().seed), "models": f"{lake.root()}/models"}
+    return [
+        (
+            "session_events",
+            {"run_date": str(day), **{name: f"bronze.{name}/dt=..{day}" for name in ("session_events", "tracks")}},
+        ),
+        (
+            "listening_events",
+            {
+                "session_events": f"bronze.session_events/dt=..{day}",
+                **{name: f"silver.{name}/dt=..{day}" for name in JUDGED},
+            },
+        ),
+        ("track_features", {**events, "tracks": f"bronze.tracks/dt=..{day}", **gold}),
+        ("baselines", {**trained, **gold, "baselines": f"models.baselines/dt={day}", **model}),
+        ("transitions", {**trained, **gold, "transitions": f"training.transitions/dt={day}"}),
+        ("trainer", {"transitions": f"training.transitions/dt={day}", **gold, **model}),
+        ("registry", {"run_date": str(day), **events, "registry": "models.registry"}),
+        ("last_sessions", {**events, "last_sessions": f"gold.last_sessions/dt={day}"}),
+        (
+            "top3_recommendations",
+            {
+                "last_sessions": f"gold.last_sessions/dt={day}", **gold, "registry": "models.registry",
+                "top3_recommendations": f"scores.top3_recommendations/dt={day}",
+            },
+        ),
+    ]  # fmt: skip
+
+
+def run_jobs(day: dt.date) -> None:
+    """Run them all on the lake that the settings name; the first refusal is raised."""
+    for name, given in words_of(day):
+        words = [word for key, value in given.items() for word in (f"--{key.replace('_', '-')}", value)]
+        path = PROJECT / "jobs" / f"{name}.py"
+        if name == "trainer":
+            subprocess.run([str(environment.TRAIN / "bin" / "python"), str(path), *words], cwd=PROJECT, check=True)
+            continue
+        found = importlib.util.spec_from_file_location(f"bench_{name}", path)
+        assert found is not None and found.loader is not None
+        job = importlib.util.module_from_spec(found)
+        found.loader.exec_module(job)
+        job.main(**vars(job.arg_parser().parse_args(words)))
