@@ -23,17 +23,16 @@ def show(evaluation: Evaluation, console: Console | None = None) -> None:
     console.print(_values(evaluation, of_all, held_out))
     baselines = [row.policy for row in of_all if row.policy not in (*OURS, LOGGING, ORACLE)]
     versus = dict.fromkeys((LOGGING, "popularity", *baselines[:1]))
-    differences = Table(title="Differences, paired over users (below 0: fewer skips)", box=box.SIMPLE_HEAD)
-    for name in ("users", "policy", "versus", "difference", "95 %", "verdict"):
-        differences.add_column(name, justify="right" if name in ("difference", "95 %") else "left", no_wrap=True)
+    differences = Table(title="Paired over users, with 95 % intervals (below 0: fewer skips)", box=box.SIMPLE_HEAD)
+    for name in ("users", "policy", "versus", "difference", "verdict"):
+        differences.add_column(name, justify="right" if name == "difference" else "left", no_wrap=True)
     for pair in evaluation.differences:
         if pair.segment in ("all", HELD_OUT) and pair.versus in versus:
             differences.add_row(
                 pair.segment,
                 pair.policy,
                 pair.versus,
-                f"{pair.difference:+.3f}",
-                f"{pair.lo:+.3f} to {pair.hi:+.3f}",
+                f"{pair.difference:+.3f} [{pair.lo:+.3f}, {pair.hi:+.3f}]",
                 "fewer skips" if pair.hi < 0 else "more skips" if pair.lo > 0 else "not told apart",
             )
     console.print(differences)
@@ -45,16 +44,17 @@ def _values(evaluation: Evaluation, of_all: list[PolicyValue], held_out: dict[st
         box=box.SIMPLE_HEAD,
         title=f"True chance of a skip after the last sessions of {evaluation.run_date} (generated world)",
         caption=f"{' and '.join(f'{n:,}' for n in sorted(counted, reverse=True))} (held-out) users, served by "
-        f"{', '.join(evaluation.model_ids)}. Gap: 0 as the logging policy, 1 as the oracle, which knows the mood.",
+        f"{', '.join(evaluation.model_ids)}. Gap: 0 as the logging policy, 1 as the oracle, which knows the mood; "
+        "held out: the gap for the held-out users alone.",
     )
-    for name in ("policy", "skip", "95 %", "gap", "held-out gap", "coverage", "ILD"):
+    for name in ("policy", "skip", "95 %", "gap", "held out", "cover", "ILD"):
         table.add_column(name, justify="left" if name == "policy" else "right", no_wrap=name == "policy")
     for row in of_all:
         own = held_out.get(row.policy)
         table.add_row(
             row.policy,
             f"{row.skip:.3f}",
-            f"{row.lo:.3f}-{row.hi:.3f}",
+            f"{row.lo:.2f}-{row.hi:.2f}",
             f"{row.gap_closed:.2f}",
             "" if own is None else f"{own.gap_closed:.2f}",
             "" if row.coverage is None else f"{row.coverage:.2f}",
