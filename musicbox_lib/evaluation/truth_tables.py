@@ -33,7 +33,7 @@ def show(evaluation: Evaluation, console: Console | None = None) -> None:
                 pair.policy,
                 pair.versus,
                 f"{pair.difference:+.3f} [{pair.lo:+.3f}, {pair.hi:+.3f}]",
-                "fewer skips" if pair.hi < 0 else "more skips" if pair.lo > 0 else "not told apart",
+                "fewer skips" if pair.hi < 0 else "more skips" if pair.lo > 0 else "undecided",
             )
     console.print(differences)
 
