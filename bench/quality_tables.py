@@ -55,7 +55,9 @@ def markdown(cells: list[Found], judged: list[Found]) -> str:
         _targets(default, judged),
     ]
     if altered:
-        parts += ["## Altered worlds, gap closed\n", _altered(default, altered)]
+        seeds = sorted({cell["seed"] for cell in altered})
+        told = f"Each of one seed ({', '.join(map(str, seeds))}); default is the mean of its seeds.\n"
+        parts += ["## Altered worlds, gap closed\n", told, _altered(default, altered)]
     parts += ["## The judge itself\n", "\n".join(f"- {row['case']}" for row in judged), ""]
     return "\n".join(parts)
 
