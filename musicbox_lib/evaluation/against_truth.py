@@ -83,15 +83,11 @@ def evaluate(run_date: dt.date, truth_folder: Path, *, seed: int, draws: int = D
     users, slates, model_ids = _slates(run_date)
     contexts = _contexts(run_date, users)
     truth = Truth(truth_folder)
-    answers = {SERVED: Answers(truth.slate_value(users, slates, run_date), slates)}
+    told = {SERVED: slates, ORACLE: truth.oracle_slate(users, run_date, SLOTS)}
+    answers = {name: Answers(truth.slate_value(users, tracks, run_date), tracks) for name, tracks in told.items()}
     for contender in _contenders(run_date, seed):
         answers[contender.policy.name] = answers_of(contender, contexts, truth, run_date)
-    values = {
-        **{name: one.skip for name, one in answers.items()},
-        LOGGING: truth.logging_value(users, run_date),
-        ORACLE: truth.oracle_value(users, run_date, SLOTS),
-    }
-    answers[ORACLE] = Answers(values[ORACLE], truth.oracle_slate(users, run_date, SLOTS))
+    values = {name: one.skip for name, one in answers.items()} | {LOGGING: truth.logging_value(users, run_date)}
     variety = {name: one.variety(truth) for name, one in answers.items()}
     found = compare(values, contexts["fold"].to_numpy(), variety, seed=seed, draws=draws)
     return Evaluation(run_date, model_ids, *found)
