@@ -10,7 +10,7 @@ import subprocess
 from musicbox_lib import environment, lake
 from musicbox_lib.settings import PROJECT, settings
 
-JUDGED = ("listening_events", "rejected_events", "validation_results")
+JUDGED = ("listening_events", "rejected_events", "known_tracks", "rejected_tracks", "validation_results")
 
 
 def words_of(day: dt.date) -> list[tuple[str, dict[str, str]]]:
@@ -28,11 +28,11 @@ def words_of(day: dt.date) -> list[tuple[str, dict[str, str]]]:
         (
             "listening_events",
             {
-                "session_events": f"bronze.session_events/dt=..{day}",
+                **{name: f"bronze.{name}/dt=..{day}" for name in ("session_events", "tracks")},
                 **{name: f"silver.{name}/dt=..{day}" for name in JUDGED},
             },
         ),
-        ("track_features", {**events, "tracks": f"bronze.tracks/dt=..{day}", **gold}),
+        ("track_features", {**events, "known_tracks": f"silver.known_tracks/dt=..{day}", **gold}),
         ("baselines", {**trained, **gold, "baselines": f"models.baselines/dt={day}", **model}),
         ("transitions", {**trained, **gold, "transitions": f"training.transitions/dt={day}"}),
         ("trainer", {"transitions": f"training.transitions/dt={day}", **gold, **model}),

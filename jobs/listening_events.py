@@ -1,4 +1,4 @@
-"""bronze.session_events -> silver.listening_events, silver.rejected_events and silver.validation_results."""
+"""bronze.session_events and bronze.tracks -> silver: the valid rows, the rejected ones, the validation results."""
 
 import argparse
 from dataclasses import asdict
@@ -8,44 +8,56 @@ from musicbox_lib.errors import DataRefused
 from musicbox_lib.lake import ReadPartition, WritePartition
 from musicbox_lib.sessions import session_users
 from musicbox_lib.spark import session
-from musicbox_lib.validation import decision, night
-from musicbox_lib.validation.listening_events import as_listening_events, as_rejected_events, flag
-from musicbox_lib.validation.suite import find, import_ahead
+from musicbox_lib.validation import days, decision, night, verdicts
+from musicbox_lib.validation.suite import Judge, import_ahead
+
+READ = ("session_events", "tracks")
+WRITTEN = ("listening_events", "rejected_events", "known_tracks", "rejected_tracks", "validation_results")
 
 
 def arg_parser() -> argparse.ArgumentParser:
     """`--session-events bronze.session_events/dt=..D --listening-events silver.listening_events/dt=..D …`"""
     parser = argparse.ArgumentParser(prog="listening_events", description=__doc__)
-    lake.partition_argument(parser, "session_events", ReadPartition)
-    lake.partition_argument(parser, "listening_events", WritePartition)
-    lake.partition_argument(parser, "rejected_events", WritePartition)
-    lake.partition_argument(parser, "validation_results", WritePartition)
+    for name in READ:
+        lake.partition_argument(parser, name, ReadPartition)
+    for name in WRITTEN:
+        lake.partition_argument(parser, name, WritePartition)
     return parser
 
 
 def main(
     session_events: ReadPartition,
+    tracks: ReadPartition,
     listening_events: WritePartition,
     rejected_events: WritePartition,
+    known_tracks: WritePartition,
+    rejected_tracks: WritePartition,
     validation_results: WritePartition,
 ) -> None:
     """Judge the last day, and every earlier one whose bronze is newer than its silver; publish all of them or none."""
     import_ahead()
-    spark = session("listening_events")
-    days = night.days_to_judge(session_events, listening_events)
-    inputs = {session_events.table.name: str(lake.version_of(session_events.table.name))}
-    events = night.only(lake.read(spark, session_events), days)
-    accepted = night.other_than(lake.read_if_written(spark, night.history_of(listening_events)), days)
-    flagged = flag(session_users.with_user(events, session_users.read(spark)), accepted).persist()
-    counts = night.counts_by_day(flagged, days)
-    night.hold_against_bronze(counts, session_events)
-    results = [result for day in days for result in decision.judge(day, counts[day], listening_events.table)]
-    decision.hold_against(find(flagged, listening_events.table), results, listening_events.table)
-    lake.overwrite_rows("listening_events", [asdict(result) for result in results], validation_results, inputs, days)
+    spark, gx = session("listening_events"), Judge()
+    inputs = {read.table.name: str(lake.version_of(read.table.name)) for read in (session_events, tracks)}
+    described = verdicts.on_tracks(*days.tracks_to_judge(spark, tracks, known_tracks, validation_results), gx)
+    events, past = days.events_to_judge(spark, session_events, listening_events, rejected_events, validation_results)
+    events = session_users.with_user(events, session_users.read(spark))
+    accepted = days.accepted_elsewhere(spark, listening_events, past.days)
+    known = days.known_so_far(spark, known_tracks, described.days, described.valid)
+    played = verdicts.on_session_logs(events, accepted, known, past, gx)
+    night.hold_against_bronze(played.measured, session_events)
+    night.hold_against_bronze(described.measured, tracks)
+    results = [*described.results, *played.results]
+    told = [*night.others_of_these_days(validation_results.table.name, results), *map(asdict, results)]
+    judged = sorted({*described.days, *played.days})
+    lake.overwrite_rows("listening_events", told, validation_results, inputs, judged)
+    gx.write_docs(night.docs_folder(listening_events.run_date), listening_events.run_date)
     if stops := decision.stopping(results):
         raise DataRefused(f"the night stops, nothing was published: {stops}: see silver.validation_results.")
-    lake.overwrite(as_rejected_events(flagged), rejected_events, inputs, days)
-    lake.overwrite(as_listening_events(flagged), listening_events, inputs, days)
+    if described.days:
+        lake.overwrite(described.rejected, rejected_tracks, inputs, described.days)
+        lake.overwrite(described.valid, known_tracks, inputs, described.days)
+    lake.overwrite(played.rejected, rejected_events, inputs, played.days)
+    lake.publish(played.valid, listening_events, played.rows, inputs, played.days)
 
 
 if __name__ == "__main__":

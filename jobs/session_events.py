@@ -7,7 +7,7 @@ from musicbox_lib import job, lake
 from musicbox_lib.errors import UsageError
 from musicbox_lib.lake import WritePartition
 from musicbox_lib.landing import listing
-from musicbox_lib.landing.lines import delivered_columns, read_rows
+from musicbox_lib.landing.lines import delivered_columns, read_counted_rows
 from musicbox_lib.sessions import ingest
 from musicbox_lib.spark import session
 from musicbox_lib.tables import table
@@ -31,7 +31,7 @@ def main(run_date: dt.date, session_events: WritePartition, tracks: WritePartiti
     logs = ingest.for_night(listing.log_deliveries(spark, run_date), run_date, session_events.table.name)
     new_tracks = ingest.unknown_to_ledger(listing.track_deliveries(spark, run_date), tracks.table.name)
     read = [
-        (partition, deliveries, read_rows(spark, deliveries, table(landed), delivered_columns(partition.table)))
+        (partition, deliveries, read_counted_rows(spark, deliveries, table(landed), delivered_columns(partition.table)))
         for partition, deliveries, landed in (
             (tracks, new_tracks, "landing.tracks"),
             (session_events, logs, "landing.session_logs"),
@@ -39,9 +39,10 @@ def main(run_date: dt.date, session_events: WritePartition, tracks: WritePartiti
         if deliveries
     ]
     # Every file has been read once to its end by now: a refused one leaves both tables as they were.
-    for partition, deliveries, rows in read:
+    for partition, deliveries, (rows, count) in read:
         days = sorted({delivery.day for delivery in deliveries})
-        lake.overwrite(rows, partition, ingest.fingerprints(deliveries), days)
+        # A line number comes once in its file: the grain holds by construction.
+        lake.publish(rows, partition, count, ingest.fingerprints(deliveries), days)
 
 
 if __name__ == "__main__":

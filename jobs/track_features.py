@@ -1,4 +1,4 @@
-"""silver.listening_events and bronze.tracks up to a day -> gold.track_features and gold.track_embeddings of it."""
+"""silver.listening_events and known_tracks up to a day -> that day's gold.track_features and track_embeddings."""
 
 import argparse
 
@@ -10,11 +10,11 @@ from musicbox_lib.spark import session
 
 
 def arg_parser() -> argparse.ArgumentParser:
-    """`--listening-events silver.listening_events/dt=..D --tracks bronze.tracks/dt=..D
+    """`--listening-events silver.listening_events/dt=..D --known-tracks silver.known_tracks/dt=..D
     --track-features gold.track_features/dt=D --track-embeddings gold.track_embeddings/dt=D`"""
     parser = argparse.ArgumentParser(prog="track_features", description=__doc__, epilog=arg_parser.__doc__)
     lake.partition_argument(parser, "listening_events", ReadPartition)
-    lake.partition_argument(parser, "tracks", ReadPartition)
+    lake.partition_argument(parser, "known_tracks", ReadPartition)
     lake.partition_argument(parser, "track_features", WritePartition)
     lake.partition_argument(parser, "track_embeddings", WritePartition)
     return parser
@@ -22,16 +22,16 @@ def arg_parser() -> argparse.ArgumentParser:
 
 def main(
     listening_events: ReadPartition,
-    tracks: ReadPartition,
+    known_tracks: ReadPartition,
     track_features: WritePartition,
     track_embeddings: WritePartition,
 ) -> None:
     """Describe every track and place it among the others."""
     spark = session("track_features")
-    inputs = {read.table.name: str(lake.version_of(read.table.name)) for read in (listening_events, tracks)}
+    inputs = {read.table.name: str(lake.version_of(read.table.name)) for read in (listening_events, known_tracks)}
     events = lake.read(spark, listening_events)
     # The track table is optional: a log alone makes features without audio.
-    described = features.track_features(events, lake.read_if_written(spark, tracks), track_features.run_date)
+    described = features.track_features(events, lake.read_if_written(spark, known_tracks), track_features.run_date)
     placed = embeddings.track_embeddings(events, described, track_embeddings.run_date)
     lake.overwrite(described, track_features, inputs)
     lake.overwrite(placed, track_embeddings, inputs)

@@ -50,12 +50,15 @@ def session_events(on: Night) -> Task:
 
 
 def listening_events(on: Night, session_events: Task) -> Task:
-    """Bronze -> silver, quarantine and the night's validation results."""
+    """Bronze -> silver: valid rows, quarantine and the night's validation results."""
     made = spark_job(
         "listening_events",
         session_events=f"bronze.session_events/dt=..{on.day}",
+        tracks=f"bronze.tracks/dt=..{on.day}",
         listening_events=f"silver.listening_events/dt=..{on.day}",
         rejected_events=f"silver.rejected_events/dt=..{on.day}",
+        known_tracks=f"silver.known_tracks/dt=..{on.day}",
+        rejected_tracks=f"silver.rejected_tracks/dt=..{on.day}",
         validation_results=f"silver.validation_results/dt=..{on.day}",
     )
     return _after(made, session_events)
@@ -66,7 +69,7 @@ def track_features(on: Night, listening_events: Task) -> Task:
     made = spark_job(
         "track_features",
         listening_events=f"silver.listening_events/dt=..{on.day}",
-        tracks=f"bronze.tracks/dt=..{on.day}",
+        known_tracks=f"silver.known_tracks/dt=..{on.day}",
         track_features=f"gold.track_features/dt={on.day}",
         track_embeddings=f"gold.track_embeddings/dt={on.day}",
     )

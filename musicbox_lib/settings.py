@@ -27,6 +27,9 @@ class Settings(BaseSettings):
     """How many days of deliveries a training reads."""
     report_contexts: int = 20_000
     """How many contexts of a night the counterfactual reports look at: a hash chooses, the same ones on every run."""
+    suite_rows: int = 200_000
+    """How many rows of a night Great Expectations looks at beside those that the split flagged: all of an ordinary one,
+    every k-th of a bigger one. The split itself looks at every row."""
     seed: int = 20261105
     """Seed of everything random."""
     run_id: str = ""

@@ -30,14 +30,28 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Usual:
+    """How far a day's measure may lie from what is usual: from the median of the last 28 nights by five times their
+    spread, and at least by `floor` (in the measure's unit) or `share` of the median."""
+
+    floor: float = 0.0
+    share: float = 0.0
+
+
+@dataclass(frozen=True)
 class Expectation:
-    """A rule in Great Expectations' own words: `type` and `kwargs`, with what breaking it means."""
+    """A rule in Great Expectations' own words: `type` and `kwargs`, with what breaking it means.
+
+    `scope` is row, or day for a rule that looks at a day's measures. One with `usual` gets its bounds from the nights
+    before."""
 
     rule: str
     severity: str
     about: str
     type: str
     kwargs: dict[str, Any]
+    scope: str = "row"
+    usual: Usual | None = None
 
 
 @dataclass(frozen=True)
@@ -81,9 +95,14 @@ def _load(path: Path) -> Table:
         grain=tuple(raw["grain"]),
         columns=tuple(Column(**column) for column in raw["columns"]),
         partition=tuple(raw.get("partition", ())),
-        expectations=tuple(Expectation(**rule) for rule in raw.get("expectations", ())),
+        expectations=tuple(map(_expectation, raw.get("expectations", ()))),
         format=raw.get("format", "delta"),
     )
+
+
+def _expectation(raw: dict[str, Any]) -> Expectation:
+    usual = Usual(**raw["usual"]) if "usual" in raw else None
+    return Expectation(**{**raw, "usual": usual})
 
 
 @lru_cache

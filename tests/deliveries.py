@@ -93,8 +93,11 @@ def words(name: str, day: dt.date | str = DAY) -> list[str]:
         "session_events": ("bronze.session_events", "bronze.tracks"),
         "listening_events": (
             "bronze.session_events",
+            "bronze.tracks",
             "silver.listening_events",
             "silver.rejected_events",
+            "silver.known_tracks",
+            "silver.rejected_tracks",
             "silver.validation_results",
         ),
     }[name]

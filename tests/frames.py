@@ -26,7 +26,7 @@ PLAIN: dict[str, dict[str, Any]] = {
         "premium": True,
         "session_hour": 12,
     },
-    "bronze.tracks": {"dt": DAY, "file": "tracks.csv", "line": 2, "is_parsed": True},
+    "silver.known_tracks": {"dt": DAY, "file": "tracks.csv", "line": 2},
     "gold.track_features": {
         "dt": DAY,
         "plays": 1,

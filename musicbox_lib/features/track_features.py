@@ -35,7 +35,7 @@ PLACES = 6
 DESCRIBED = ("title", "artist", "genre", "release_year", "duration", "preview_url")
 
 
-@contract(takes={"events": "silver.listening_events", "tracks": "bronze.tracks"}, gives="gold.track_features")
+@contract(takes={"events": "silver.listening_events", "tracks": "silver.known_tracks"}, gives="gold.track_features")
 def track_features(events: DataFrame, tracks: DataFrame, run_date: dt.date) -> DataFrame:
     """One row per track played or delivered up to `run_date`, from the plays and the delivered track rows up to
     then; `tracks` may be empty: audio and names are null then. Sums by track come to one process, plays never.
@@ -70,12 +70,11 @@ def track_features(events: DataFrame, tracks: DataFrame, run_date: dt.date) -> D
 
 
 def newest_delivery(tracks: DataFrame) -> DataFrame:
-    """One row per track of `bronze.tracks`, what is described and its audio: of several deliveries the newest, in
+    """One row per track of `silver.known_tracks`, what is described and its audio: of several deliveries the newest, in
     one delivery the last line."""
     values = list(dict.fromkeys([*DESCRIBED, *COLUMNS]))
     newest = F.max_by(F.struct(*values), F.struct("dt", "file", "line"))
-    given = tracks.where(F.col("is_parsed") & F.col("track_id").isNotNull())
-    return given.groupBy("track_id").agg(newest.alias("newest")).select("track_id", "newest.*")
+    return tracks.groupBy("track_id").agg(newest.alias("newest")).select("track_id", "newest.*")
 
 
 def sums_by_track(events: DataFrame) -> DataFrame:

@@ -38,8 +38,15 @@ def delivered_columns(bronze: Table) -> tuple[str, ...]:
 
 
 def read_rows(spark: SparkSession, deliveries: Sequence[Delivery], landed: Table, names: Sequence[str]) -> DataFrame:
-    """The deliveries' lines as rows: `dt`, `file`, `line` (the header is line 1), `raw_line`, the landed columns under
-    `names` in their types (null where a value does not fit) and `is_parsed`.
+    """As `read_counted_rows`, the rows alone."""
+    return read_counted_rows(spark, deliveries, landed, names)[0]
+
+
+def read_counted_rows(
+    spark: SparkSession, deliveries: Sequence[Delivery], landed: Table, names: Sequence[str]
+) -> tuple[DataFrame, int]:
+    """The deliveries' lines as rows, and how many there are: `dt`, `file`, `line` (the header is line 1), `raw_line`,
+    the landed columns under `names` in their types (null where a value does not fit) and `is_parsed`.
 
     A blank line is no row. Raises DataRefused for a file that cannot be read to its end, whose header is not the
     contract's, or which holds no rows.
@@ -59,7 +66,7 @@ def read_rows(spark: SparkSession, deliveries: Sequence[Delivery], landed: Table
     rows = typed[0]
     for other in typed[1:]:
         rows = rows.unionByName(other)
-    return rows
+    return rows, sum(block.filled for block in blocks) - len(headers)
 
 
 def _lines(spark: SparkSession, deliveries: Sequence[Delivery]) -> DataFrame:

@@ -5,13 +5,21 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from musicbox_lib.errors import MusicBoxError
 from musicbox_lib.tables import Expectation, Table
-from musicbox_lib.validation.rules import ACCEPTED, FAULTY, REJECTED, TABLE_TYPES
-from musicbox_lib.validation.suite import Finding
+from musicbox_lib.validation.rules import day_rules, row_rules
 
 DECISIONS = {"quarantine": "quarantine", "warn": "warn", "fail": "stop"}
+NIGHTS = 28
+"""Nights before that say what is usual: four of each weekday."""
+FEWEST = 7
+"""With fewer nights than a week nothing is usual yet."""
+SPREADS = 5.0
+"""Median absolute deviations, scaled to a standard deviation, within which a measure is usual: among 28 normal nights
+one in 1.7 million falls outside, so what does is worth a look."""
+MAD_TO_SD = 1.4826
 
 
 @dataclass(frozen=True)
@@ -19,6 +27,7 @@ class Result:
     """One row of silver.validation_results."""
 
     dt: dt.date
+    input: str
     rule: str
     severity: str
     about: str
@@ -27,52 +36,94 @@ class Result:
     unexpected_share: float
     success: bool
     decision: str
+    value: float | None = None
+    expected_lo: float | None = None
+    expected_hi: float | None = None
 
 
-def judge(day: dt.date, counts: Mapping[str, int], table: Table) -> list[Result]:
-    """One result per rule for a day, from how many of its rows break each (`rules.count_broken`)."""
-    rows = counts.get(ACCEPTED, 0) + counts.get(REJECTED, 0)
-    return [_result(day, rule, counts, rows) for rule in table.expectations]
+History = Mapping[str, Sequence[float]]
+"""The values of each day rule in the nights before, as many as are known."""
 
 
-def _result(day: dt.date, rule: Expectation, counts: Mapping[str, int], rows: int) -> Result:
-    unexpected = counts.get(rule.rule, 0)
-    if rule.type == "expect_table_row_count_to_be_between":
-        success = rows >= int(rule.kwargs["min_value"])
-    elif rule.type == "expect_column_mean_to_be_between":
-        unexpected = counts.get(FAULTY, 0)
-        success = unexpected <= float(rule.kwargs["max_value"]) * rows
-    else:
-        success = rows - unexpected >= float(rule.kwargs.get("mostly", 1.0)) * rows
-    decision = "go_on" if success else DECISIONS[rule.severity]
+def judge(
+    day: dt.date, counts: Mapping[str, int], measures: Mapping[str, float | None], history: History, table: Table
+) -> list[Result]:
+    """One result per rule for a day: from how many of its rows break each row rule (`rules.count_broken`), and from
+    its measures, held against fixed bounds or against what was usual in the nights before."""
+    rows = int(measures["rows"] or 0)
+    of_rows = [_row_result(day, rule, counts.get(rule.rule, 0), rows, table) for rule in row_rules(table)]
+    of_day = [_day_result(day, rule, measures, history, table) for rule in day_rules(table)]
+    return of_rows + of_day
+
+
+def _row_result(day: dt.date, rule: Expectation, unexpected: int, rows: int, table: Table) -> Result:
+    success = rows - unexpected >= float(rule.kwargs.get("mostly", 1.0)) * rows
     share = unexpected / rows if rows else 0.0
-    return Result(day, rule.rule, rule.severity, rule.about, rows, unexpected, share, success, decision)
+    return Result(
+        day, input_of(table), rule.rule, rule.severity, rule.about, rows, unexpected, share, success,
+        "go_on" if success else DECISIONS[rule.severity],
+    )  # fmt: skip
 
 
-def hold_against(findings: Mapping[str, Finding], results: Sequence[Result], table: Table) -> None:
-    """Raise MusicBoxError unless Great Expectations found, over all days together, what the split counted.
+def _day_result(
+    day: dt.date, rule: Expectation, measures: Mapping[str, float | None], history: History, table: Table
+) -> Result:
+    value = measures[rule.kwargs["column"]]
+    lo, hi = bounds(rule, history.get(rule.rule, ()))
+    success = value is None or ((lo is None or value >= lo) and (hi is None or value <= hi))
+    decision = "go_on" if success else DECISIONS[rule.severity]
+    rows = int(measures["rows"] or 0)
+    return Result(
+        day, input_of(table), rule.rule, rule.severity, rule.about, rows, 0, 0.0, success, decision, value, lo, hi
+    )
 
-    Great Expectations runs once over the whole batch: one day in an ordinary night, and then its verdict on the rules
-    for a day must be the split's as well.
-    """
-    for rule in table.expectations:
-        ours = [result for result in results if result.rule == rule.rule]
-        theirs = findings[rule.rule]
-        if rule.type in TABLE_TYPES:
-            if len(ours) == 1 and ours[0].success != theirs.success:
-                raise MusicBoxError(f"rule {rule.rule}: the split and Great Expectations disagree.")
-        elif theirs.unexpected != sum(result.unexpected for result in ours):
-            total = sum(result.unexpected for result in ours)
+
+def bounds(rule: Expectation, values: Sequence[float]) -> tuple[float | None, float | None]:
+    """Between what a day rule's measure should lie; None where nothing is known."""
+    if rule.usual is None:
+        return rule.kwargs.get("min_value"), rule.kwargs.get("max_value")
+    known = list(values)[-NIGHTS:]
+    if len(known) < FEWEST:
+        return None, None
+    centre = median(known)
+    spread = MAD_TO_SD * median(abs(value - centre) for value in known)
+    width = max(SPREADS * spread, rule.usual.floor, rule.usual.share * abs(centre))
+    return centre - width, centre + width
+
+
+def input_of(table: Table) -> str:
+    """What is judged by a table's rules, as it was delivered."""
+    return {"silver.listening_events": "session_logs", "silver.known_tracks": "tracks"}[table.name]
+
+
+def hold_against(
+    rows: Mapping[str, int], days: Mapping[dt.date, Mapping[str, bool]], results: Sequence[Result], table: Table
+) -> None:
+    """Raise MusicBoxError unless Great Expectations came to the same: `rows` broken per row rule, over all days
+    together, and per day whether each day rule held."""
+    for rule in row_rules(table):
+        ours = sum(result.unexpected for result in results if result.rule == rule.rule)
+        if rows[rule.rule] != ours:
             raise MusicBoxError(
-                f"rule {rule.rule}: the split counts {total} rows, Great Expectations {theirs.unexpected}: "
+                f"rule {rule.rule}: the split counts {ours} rows, Great Expectations {rows[rule.rule]}: "
                 "nothing was published; mend the rule."
             )
+    for result in results:
+        held = days.get(result.dt, {}).get(result.rule)
+        if held is not None and held != result.success:
+            raise MusicBoxError(f"rule {result.rule}, {result.dt}: the split and Great Expectations disagree.")
 
 
 def stopping(results: Sequence[Result]) -> str:
     """What stops the night, in one sentence; empty where nothing does."""
     return "; ".join(
-        f"{result.rule} on {result.dt} ({result.unexpected} of {result.evaluated} rows)"
-        for result in results
-        if result.decision == "stop"
+        f"{result.rule} on {result.dt} ({_found(result)})" for result in results if result.decision == "stop"
     )
+
+
+def _found(result: Result) -> str:
+    if result.value is None:
+        return f"{result.unexpected} of {result.evaluated} rows"
+    low = "" if result.expected_lo is None else f"{result.expected_lo:.4g}"
+    high = "" if result.expected_hi is None else f"{result.expected_hi:.4g}"
+    return f"{result.value:.4g} where {low}..{high} is expected, {result.evaluated} rows"

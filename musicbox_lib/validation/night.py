@@ -1,60 +1,35 @@
-"""The days that a night judges, and their counts."""
+"""What a night counts and measures, and what earlier nights found."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from musicbox_lib import lake, ledger
+from musicbox_lib import lake
 from musicbox_lib.errors import MusicBoxError
-from musicbox_lib.lake import ReadPartition, WritePartition
-from musicbox_lib.validation.rules import ACCEPTED, REJECTED, count_broken
+from musicbox_lib.lake import ReadPartition
+from musicbox_lib.validation.decision import NIGHTS, Result
+from musicbox_lib.validation.rules import count_broken
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-
-def days_to_judge(bronze: ReadPartition, silver: WritePartition) -> list[dt.date]:
-    """The last day always, and the earlier ones whose newest bronze write silver has not seen, oldest first."""
-    delivered, judged = ledger.last_writes(bronze.table.name), ledger.last_writes(silver.table.name)
-    earlier = [
-        day
-        for day, write in delivered.items()
-        if day < bronze.run_date and (day not in judged or judged[day].written_at < write.written_at)
-    ]
-    return [*sorted(earlier), bronze.run_date]
+Counts = dict[dt.date, dict[str, int]]
+Measures = dict[dt.date, dict[str, float | None]]
 
 
-def only(rows: DataFrame, days: Sequence[dt.date]) -> DataFrame:
-    """The rows of those days."""
-    from pyspark.sql import functions as F
-
-    return rows.where(F.col("dt").isin(list(days)))
-
-
-def other_than(rows: DataFrame, days: Sequence[dt.date]) -> DataFrame:
-    """The rows of all other days."""
-    from pyspark.sql import functions as F
-
-    return rows.where(~F.col("dt").isin(list(days)))
-
-
-def history_of(silver: WritePartition) -> ReadPartition:
-    """What silver holds up to the night."""
-    return ReadPartition(silver.table, None, silver.last)
-
-
-def counts_by_day(flagged: DataFrame, days: Sequence[dt.date]) -> dict[dt.date, dict[str, int]]:
-    """Per day, the rows that break each rule and how the day splits, in one pass (a few rows per rule and day)."""
-    counts: dict[dt.date, dict[str, int]] = {day: {} for day in days}
+def counts_by_day(flagged: DataFrame, days: Sequence[dt.date]) -> Counts:
+    """Per day, the rows that break each rule (a few rows per rule and day)."""
+    counts: Counts = {day: {} for day in days}
     for day, name, rows in count_broken(flagged).collect():
         counts[day][name] = rows
     return counts
 
 
-def hold_against_bronze(counts: dict[dt.date, dict[str, int]], bronze: ReadPartition) -> None:
-    """Raise MusicBoxError unless every delivered row of each day came out once, accepted or rejected."""
+def hold_against_bronze(measures: Measures, bronze: ReadPartition) -> None:
+    """Raise MusicBoxError unless every delivered row of each day was looked at once."""
     found = lake.snapshot(bronze.table.name)
     if found is None:
         return
@@ -65,8 +40,46 @@ def hold_against_bronze(counts: dict[dt.date, dict[str, int]], bronze: ReadParti
     held = zip(files.column("partition.dt").to_pylist(), files.column("num_records").to_pylist(), strict=True)
     for day, rows in held:
         delivered[day] = delivered.get(day, 0) + rows
-    for day, count in counts.items():
-        out = count.get(ACCEPTED, 0) + count.get(REJECTED, 0)
-        if out != delivered.get(day, 0):
-            rows = delivered.get(day, 0)
-            raise MusicBoxError(f"{day}: {rows} rows in {bronze.table.name} but {out} after the split.")
+    for day, told in measures.items():
+        rows = delivered.get(day, 0)
+        if told["rows"] != rows:
+            raise MusicBoxError(f"{day}: {rows} rows in {bronze.table.name} but {told['rows']:.0f} were judged.")
+
+
+def history(name: str, entered: str, day: dt.date) -> dict[str, list[float]]:
+    """The values of each day rule in the 28 nights before a day, oldest first; `entered` is the input's name."""
+    found = lake.snapshot(name)
+    if found is None or "value" not in {field.name for field in found.schema().fields}:
+        return {}
+    first = day - dt.timedelta(days=NIGHTS)
+    wanted = [("dt", ">=", first), ("dt", "<", day), ("input", "=", entered)]
+    rows = found.to_pyarrow_table(columns=["dt", "rule", "value"], filters=wanted).to_pylist()
+    values: dict[str, list[float]] = {}
+    for row in sorted(rows, key=lambda row: row["dt"]):
+        if row["value"] is not None:
+            values.setdefault(row["rule"], []).append(row["value"])
+    return values
+
+
+def with_new(values: dict[str, list[float]], results: Sequence[Result]) -> dict[str, list[float]]:
+    """The history with a day that was just judged."""
+    new = {result.rule: result.value for result in results if result.value is not None}
+    return {rule: [*values.get(rule, []), *([new[rule]] if rule in new else [])] for rule in {*values, *new}}
+
+
+def others_of_these_days(name: str, results: Sequence[Result]) -> list[dict[str, Any]]:
+    """The rows of `results`' days that tell of another input, judged in an earlier run: they stay."""
+    found = lake.snapshot(name)
+    days = {result.dt for result in results}
+    if found is None or not days or "input" not in {field.name for field in found.schema().fields}:
+        return []
+    rows = found.to_pyarrow_table(filters=[("dt", "in", sorted(days))]).to_pylist()
+    told = {(result.dt, result.input) for result in results}
+    return [row for row in rows if (row["dt"], row["input"]) not in told and row["input"] is not None]
+
+
+def docs_folder(day: dt.date) -> Path | None:
+    """Where the night's Data Docs go, beside its page; None on another than a local file system."""
+    if not lake.is_local(lake.root()):
+        return None
+    return lake.local_path(lake.root()) / "reports" / "html" / f"dt={day}" / "validation"

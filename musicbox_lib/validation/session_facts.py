@@ -1,4 +1,8 @@
-"""What the rules look at besides the delivered columns: facts of a row, of its session, of earlier deliveries."""
+"""What the rules look at besides the delivered columns: facts of a row, of its session, of earlier deliveries.
+
+Nearly every session is plain: all its positions once, one length, one user, one day. One aggregation tells which are,
+so only the others' rows are laid side by side (at 10,000,000 rows a window over all of them took six times as long).
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,19 @@ REQUIRED = (
     *("n_seekfwd", "n_seekback", "is_shuffle", "hour_of_day", "date", "premium"),
     *("context_type", "reason_start", "reason_end"),
 )
+SESSION_FACTS = (
+    *("session_rows", "copy_number", "position_contents", "session_lengths", "session_users"),
+    *("missing_positions", "earlier_deliveries"),
+)
+"""What is known of a row only once its whole session is: the columns that session rules look at."""
+LONGEST = 20
+"""Plays of the longest session that the dataset has."""
+GIANT = 1_000
+"""Rows of one session and day from which on nothing is asked about their order: that is 50 times the longest one, and
+a window over a million rows of one session would be the work of one task."""
+FRESH_DAYS = 2
+"""A play at most so many days older than its delivery is fresh: 99 % of the real log's are.
+two."""
 
 
 def _count_of(conditions: list[Column]) -> Column:
@@ -31,11 +48,10 @@ def with_row_facts(events: DataFrame) -> DataFrame:
     from pyspark.sql import functions as F
 
     skip_1, skip_2, skip_3, not_skipped = (F.col(label) for label in LABELS)
-    quotes = F.length("raw_line") - F.length(F.replace(F.col("raw_line"), F.lit('"'), F.lit("")))
     contradictions = [skip_1 & ~skip_2, skip_2 & ~skip_3, not_skipped & (skip_1 | skip_2 | skip_3)]
     return events.withColumns(
         {
-            "open_quotes": quotes % 2,
+            "open_quotes": open_quotes(),
             "missing_values": _count_of([F.col(name).isNull() for name in REQUIRED]),
             "odd_flags": _count_of([~F.col(name).isin(0, 1) for name in FLAGS]),
             "labels_given": _count_of([F.col(label).isNotNull() for label in LABELS]),
@@ -45,6 +61,123 @@ def with_row_facts(events: DataFrame) -> DataFrame:
             "days_ahead": F.datediff("date", "dt"),
         }
     )
+
+
+def open_quotes() -> Column:
+    """1 where the line opens a quote that it does not close, else 0."""
+    from pyspark.sql import functions as F
+
+    quotes = F.length("raw_line") - F.length(F.replace(F.col("raw_line"), F.lit('"'), F.lit("")))
+    return F.when(F.contains("raw_line", F.lit('"')), quotes % 2).otherwise(0)
+
+
+def session_facts(events: DataFrame, accepted: DataFrame) -> DataFrame:
+    """One row per (dt, session_id) that could be read: `session_rows`, `is_plain`, `first_play` (see `date_of` and
+    `hour_of`), `first_accepted` (the day whose delivery of the session silver holds, null where none does) and what a
+    day's measures are summed from: `labelled`, `skipped`, `fresh`, `without_propensity`, `without_user`.
+
+    `accepted` (session_id, dt): the sessions of silver on days that are not in `events`. A plain session was delivered
+    on one day alone, never before, every line of it parsed, each of its positions 1..session_length once, under one
+    length and one user or none.
+    """
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    user = F.when(F.col("user_id").isNotNull(), F.xxhash64("user_id"))
+    # Numbers alone: a string in the buffer would make Spark sort all rows instead of hashing them.
+    counted = (
+        events.where(F.col("session_id").isNotNull())
+        .groupBy("dt", "session_id")
+        .agg(
+            F.count(F.lit(1)).alias("session_rows"),
+            F.count_if("is_parsed").alias("parsed"),
+            F.bit_or(F.when(_is_place(), F.expr("shiftleft(1, session_position)"))).alias("places"),
+            F.min("session_length").alias("least"),
+            F.max("session_length").alias("most"),
+            F.min(user).alias("one_user"),
+            F.max(user).alias("other_user"),
+            F.count_if(F.col("user_id").isNull()).alias("without_user"),
+            F.count_if(F.col("propensity").isNull()).alias("without_propensity"),
+            F.min(_first_play()).alias("first_play"),
+            F.count_if(F.greatest(*LABELS)).alias("labelled"),
+            F.count_if("skip_2").alias("skipped"),
+            F.count_if(F.datediff("dt", "date") <= FRESH_DAYS).alias("fresh"),
+        )
+    )
+    rows, nobody = F.col("session_rows"), F.col("without_user")
+    whole = (
+        rows.between(1, LONGEST)
+        & (F.col("parsed") == rows)
+        & (F.col("least") == rows)
+        & (F.col("most") == rows)
+        & (F.col("places") == F.expr("shiftleft(1, int(session_rows) + 1) - 2"))
+        & ((nobody == rows) | ((nobody == 0) & (F.col("one_user") == F.col("other_user"))))
+    )
+    of_session = Window.partitionBy("session_id")
+    one_day = F.min("dt").over(of_session) == F.max("dt").over(of_session)
+    known = accepted.join(counted.select("session_id"), "session_id", "left_semi")
+    before = known.groupBy("session_id").agg(F.min("dt").alias("first_accepted"))
+    return (
+        counted.join(before, "session_id", "left")
+        .withColumn("is_plain", F.coalesce(whole, F.lit(False)) & one_day & F.col("first_accepted").isNull())
+        .drop("parsed", "places", "least", "most", "one_user", "other_user")
+    )
+
+
+def _is_place() -> Column:
+    from pyspark.sql import functions as F
+
+    return F.col("session_position").between(1, LONGEST)
+
+
+# A play of a session's beginning in one number, so that the least is the first: place, day, hour.
+_DAY, _HOUR = 32, 2**20 * 32
+
+
+def _first_play() -> Column:
+    """Place, day (from 1970, 2^19 more so that none is below 0) and hour of a play whose own values hold, packed."""
+    from pyspark.sql import functions as F
+
+    day = F.unix_date("date")
+    holds = _is_place() & F.col("hour_of_day").between(0, 23) & day.between(-(2**19), 2**19 - 1)
+    holds &= F.datediff("date", "dt") <= 1
+    packed = F.col("session_position").cast("bigint") * _HOUR + (day + 2**19) * _DAY + F.col("hour_of_day")
+    return F.when(holds, packed)
+
+
+def date_of(first_play: Column) -> Column:
+    """The day of a session's first play."""
+    from pyspark.sql import functions as F
+
+    return F.date_from_unix_date((F.floor(first_play / _DAY) % 2**20 - 2**19).cast("int"))
+
+
+def hour_of(first_play: Column) -> Column:
+    """The hour of a session's first play."""
+    return (first_play % _DAY).cast("int")
+
+
+def with_plain_facts(rows: DataFrame) -> DataFrame:
+    """Add the session facts that every row of a plain session has, and its user: its own, else the session."""
+    from pyspark.sql import functions as F
+
+    one = F.lit(1)
+    return rows.withColumns(
+        {
+            **dict.fromkeys(("copy_number", "position_contents", "session_lengths", "session_users"), one),
+            "missing_positions": F.lit(0),
+            "earlier_deliveries": F.lit(0),
+            "user_id": F.coalesce("user_id", "session_id"),
+        }
+    )
+
+
+def with_giant_facts(rows: DataFrame) -> DataFrame:
+    """Add the session facts of a session of more than `GIANT` rows: that it is one says enough, the others are null."""
+    from pyspark.sql import functions as F
+
+    nothing = dict.fromkeys(SESSION_FACTS[1:], F.lit(None).cast("int"))
+    return rows.withColumns({**nothing, "user_id": F.coalesce("user_id", "session_id")})
 
 
 def with_session_facts(events: DataFrame) -> DataFrame:
@@ -62,7 +195,7 @@ def with_session_facts(events: DataFrame) -> DataFrame:
 
     # A key of its own for every unreadable session: a null would gather them all in one task.
     key = F.coalesce("session_id", F.concat_ws(":", F.lit(""), "file", "line"))
-    told = [name for name in events.columns if name not in {"dt", "file", "line", "raw_line"}]
+    told = [name for name in events.columns if name not in {"dt", "file", "line", "raw_line", *_OF_THE_SESSION}]
     content = F.when(F.col("is_parsed"), F.xxhash64(*told))
     # One shuffle serves every window here and the next one over days.
     keyed = events.withColumns(
@@ -90,7 +223,13 @@ def with_session_facts(events: DataFrame) -> DataFrame:
     )
     delivered = (F.col("copy_number") == 1) & F.col("session_position").between(1, F.col("session_length"))
     missing = F.max("told_length").over(session) - F.sum(delivered.cast("int")).over(session)
-    return facts.withColumn("missing_positions", F.when(whole, missing)).drop("content", "told_length", "told_user")
+    return facts.withColumn("missing_positions", F.when(whole, missing).cast("int")).drop(
+        "content", "told_length", "told_user"
+    )
+
+
+# Columns that `session_facts` adds to a row: no part of what the line tells.
+_OF_THE_SESSION = ("session_rows", "is_plain", "first_play", "first_accepted")
 
 
 def _one_or_two(name: str, window: object) -> Column:
@@ -102,20 +241,15 @@ def _one_or_two(name: str, window: object) -> Column:
     )
 
 
-def with_earlier_deliveries(events: DataFrame, accepted: DataFrame, is_sound: Column) -> DataFrame:
+def with_earlier_deliveries(rows: DataFrame, is_sound: Column) -> DataFrame:
     """Add `earlier_deliveries`: 1 where an earlier day's delivery of the row's session was accepted, else 0.
 
-    `accepted` (session_id, dt): the sessions of silver on days that are not in `events`. `is_sound` is true for a row
-    that breaks no other rule. A session that waits in quarantine is not known yet: its second delivery is welcome.
+    `is_sound` is true for a row that breaks no other rule. A session that waits in quarantine is not known yet: its
+    second delivery is welcome.
     """
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
-    first = accepted.groupBy(F.col("session_id").alias("session_key")).agg(F.min("dt").alias("first_accepted"))
     in_batch = F.min(F.when(is_sound, F.col("dt"))).over(Window.partitionBy("session_key"))
     earlier = F.least(F.col("first_accepted"), in_batch) < F.col("dt")
-    return (
-        events.join(first, "session_key", "left")
-        .withColumn("earlier_deliveries", F.coalesce(earlier, F.lit(False)).cast("int"))
-        .drop("first_accepted")
-    )
+    return rows.withColumn("earlier_deliveries", F.coalesce(earlier, F.lit(False)).cast("int")).drop("session_key")

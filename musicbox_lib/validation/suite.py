@@ -1,55 +1,38 @@
-"""The contract's rules as a Great Expectations suite, and what it counts on a day's rows."""
+"""The contract's rules as Great Expectations suites: what they count, and the night's Data Docs."""
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import shutil
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from musicbox_lib.errors import MusicBoxError
-from musicbox_lib.tables import Expectation, Table
-from musicbox_lib.validation.rules import TABLE_TYPES
+from musicbox_lib.tables import Expectation
+from musicbox_lib.validation.decision import Result
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-
-@dataclass(frozen=True)
-class Finding:
-    """What Great Expectations says about a rule: whether it held, and how many rows break it."""
-
-    success: bool
-    unexpected: int
+# No sample of the bad values: they stand in quarantine, row by row.
+BASIC = {"result_format": "BASIC", "partial_unexpected_count": 0}
+BOOLEAN = {"result_format": "BOOLEAN_ONLY"}
+Held = dict[dt.date, dict[str, bool]]
 
 
-def as_expectation(rule: Expectation) -> Any:
-    """The rule as Great Expectations' own object, its name in `meta`."""
+def as_expectation(rule: Expectation, **bounds: float | None) -> Any:
+    """The rule as Great Expectations' own object, with its name and sentence; `bounds` for a rule by what is usual."""
     gx = _quiet_import()
     name = "".join(part.capitalize() for part in rule.type.split("_"))
     found = getattr(gx.expectations, name, None)
     if found is None:
         raise MusicBoxError(f"rule {rule.rule}: Great Expectations has no {rule.type}: mend the YAML.")
-    return found(**rule.kwargs, meta={"rule": rule.rule})
-
-
-def find(rows: DataFrame, table: Table) -> dict[str, Finding]:
-    """Let Great Expectations judge the rows by every rule of the table; persist them, it reads them several times.
-
-    A rule that cannot be evaluated raises MusicBoxError: that is a broken rule, not bad data.
-    """
-    batch = _batch(rows)
-    # Success alone costs one Spark job for all rules, counts one more for each: only for rules that could hide some.
-    judged = _validate(batch, table.expectations, {"result_format": "BOOLEAN_ONLY"})
-    counted = [
-        rule
-        for rule in table.expectations
-        if rule.type not in TABLE_TYPES and (not judged[rule.rule].success or "mostly" in rule.kwargs)
-    ]
-    # No sample of the bad values: they stand in quarantine, row by row.
-    basic = {"result_format": "BASIC", "partial_unexpected_count": 0}
-    return judged | (_validate(batch, counted, basic) if counted else {})
+    notes = {"format": "string", "content": [f"{rule.rule} ({rule.severity}): {rule.about}"]}
+    return found(**rule.kwargs, **bounds, meta={"rule": rule.rule, "notes": notes})
 
 
 def _quiet_import() -> Any:
@@ -64,29 +47,143 @@ def import_ahead() -> None:
     threading.Thread(target=_quiet_import, name="import great_expectations").start()
 
 
-def _batch(rows: DataFrame) -> Any:
-    gx = _quiet_import()
-    context = gx.get_context(mode="ephemeral")
-    # It makes a temporary folder for a site of documents that nobody builds.
-    for site in (context.variables.data_docs_sites or {}).values():
-        shutil.rmtree(site["store_backend"]["base_directory"], ignore_errors=True)
-    context.variables.progress_bars = {"globally": False, "metric_calculations": False}
-    source = context.data_sources.add_spark(name="musicbox", persist=False)
-    definition = source.add_dataframe_asset(name="rows").add_batch_definition_whole_dataframe("all")
-    return definition.get_batch({"dataframe": rows})
+class Judge:
+    """Great Expectations for one night: judges rows and days by the contract's rules, and keeps what it found for the
+    night's Data Docs. A rule that cannot be evaluated raises MusicBoxError: that is a broken rule, not bad data."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, Any] = {}
+
+    @cached_property
+    def _context(self) -> Any:
+        context = _quiet_import().get_context(mode="ephemeral")
+        # It makes a temporary folder for a site of documents that nobody builds.
+        for name, site in dict(context.variables.data_docs_sites or {}).items():
+            shutil.rmtree(site["store_backend"]["base_directory"], ignore_errors=True)
+            context.delete_data_docs_site(name)
+        context.variables.progress_bars = {"globally": False, "metric_calculations": False}
+        return context
+
+    def rows(
+        self, name: str, parts: Sequence[DataFrame], rules: Sequence[Expectation], evaluated: int
+    ) -> dict[str, int]:
+        """How many rows break each rule, over all parts: the flagged rows, which are few and persisted, and others, of
+        which the split says that none does. `evaluated` rows are what the shares in the documents refer to."""
+        # Success alone costs one Spark job for all rules, counts one more for each: only for those that were broken.
+        unexpected = dict.fromkeys((rule.rule for rule in rules), 0)
+        found = None
+        for part in parts:
+            batch = self._spark_batch(part)
+            found = _validate(batch, rules, BOOLEAN)
+            broken = {_rule_of(result) for result in found.results if not result.success or _is_mostly(result)}
+            if broken:
+                counted = _validate(batch, [rule for rule in rules if rule.rule in broken], BASIC)
+                for result in counted.results:
+                    unexpected[_rule_of(result)] += int(result.result.get("unexpected_count") or 0)
+        if found is not None:
+            self._found[name] = _with_counts(found, unexpected, evaluated)
+        return unexpected
+
+    def days(self, name: str, results: Sequence[Result], rules: Sequence[Expectation]) -> Held:
+        """Whether each day rule holds for the measures in `results`, by day; the last day goes into the documents."""
+        held: Held = {}
+        known = {rule.rule: rule for rule in rules}
+        for day in sorted({result.dt for result in results}):
+            told = [one for one in results if one.dt == day and one.rule in known and _can_be_held(one)]
+            values = {known[result.rule].kwargs["column"]: result.value for result in told}
+            expectations = [_of_day(known[result.rule], result) for result in told]
+            found = _checked(self._pandas_batch(values), expectations, BASIC)
+            held[day] = {_rule_of(result): bool(result.success) for result in found.results}
+            self._found[name] = found
+        return held
+
+    def write_docs(self, folder: Path | None, day: dt.date) -> None:
+        """Build the Data Docs of everything judged so far, as of that day, in that folder; None builds none."""
+        if folder is None:
+            return
+        gx = _quiet_import()
+        from great_expectations.core.run_identifier import RunIdentifier
+        from great_expectations.data_context.types.resource_identifiers import (
+            ExpectationSuiteIdentifier,
+            ValidationResultIdentifier,
+        )
+
+        shutil.rmtree(folder, ignore_errors=True)
+        backend = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder)}
+        index = {"class_name": "DefaultSiteIndexBuilder", "show_cta_footer": False}
+        site = {"class_name": "SiteBuilder", "show_how_to_buttons": False, "store_backend": backend}
+        self._context.add_data_docs_site("night", {**site, "site_index_builder": index})
+        # The documents know no other time than the day they are about: the same night gives the same pages.
+        run = RunIdentifier(run_name=str(day), run_time=dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC))
+        for name, found in self._found.items():
+            suite = gx.ExpectationSuite(name=name, expectations=[])
+            for result in found.results:
+                suite.add_expectation_configuration(result.expectation_config)
+            self._context.suites.add(suite)
+            found.suite_name = name
+            key = ValidationResultIdentifier(ExpectationSuiteIdentifier(name), run, name)
+            self._context.validation_results_store.set(key, found)
+        self._context.build_data_docs()
+
+    def _spark_batch(self, rows: DataFrame) -> Any:
+        source = self._context.data_sources.add_or_update_spark(name="rows", persist=False)
+        definition = source.add_dataframe_asset(name="rows").add_batch_definition_whole_dataframe("all")
+        return definition.get_batch({"dataframe": rows})
+
+    def _pandas_batch(self, values: Mapping[str, float | None]) -> Any:
+        import pandas as pd
+
+        source = self._context.data_sources.add_or_update_pandas(name="days")
+        definition = source.add_dataframe_asset(name="days").add_batch_definition_whole_dataframe("all")
+        return definition.get_batch({"dataframe": pd.DataFrame({name: [value] for name, value in values.items()})})
 
 
-def _validate(
-    batch: Any, rules: tuple[Expectation, ...] | list[Expectation], result_format: dict[str, Any]
-) -> dict[str, Finding]:
-    suite = _quiet_import().ExpectationSuite(name="rules", expectations=[as_expectation(rule) for rule in rules])
-    found = {}
-    for result in batch.validate(suite, result_format=result_format).results:
-        rule = result.expectation_config.meta["rule"]
-        raised = result.exception_info.get("raised_exception")
-        if raised is not False:
-            raise MusicBoxError(f"rule {rule} cannot be evaluated: {result.exception_info}: mend it.")
-        found[rule] = Finding(bool(result.success), int(result.result.get("unexpected_count") or 0))
-    if missing := {rule.rule for rule in rules} - set(found):
+def _can_be_held(result: Result) -> bool:
+    """Whether there is a value, and something to hold it against: too few nights tell nothing."""
+    return result.value is not None and (result.expected_lo is not None or result.expected_hi is not None)
+
+
+def _of_day(rule: Expectation, result: Result) -> Any:
+    if rule.usual is None:
+        return as_expectation(rule)
+    return as_expectation(rule, min_value=result.expected_lo, max_value=result.expected_hi)
+
+
+def _validate(batch: Any, rules: Sequence[Expectation], result_format: dict[str, Any]) -> Any:
+    return _checked(batch, [as_expectation(rule) for rule in rules], result_format)
+
+
+def _checked(batch: Any, expectations: Sequence[Any], result_format: dict[str, Any]) -> Any:
+    suite = _quiet_import().ExpectationSuite(name="rules", expectations=list(expectations))
+    found = batch.validate(suite, result_format=result_format)
+    for result in found.results:
+        if result.exception_info.get("raised_exception") is not False:
+            raise MusicBoxError(f"rule {_rule_of(result)} cannot be evaluated: {result.exception_info}: mend it.")
+    if missing := {one.meta["rule"] for one in expectations} - {_rule_of(result) for result in found.results}:
         raise MusicBoxError(f"Great Expectations left out the rules {', '.join(sorted(missing))}.")
+    return found
+
+
+def _rule_of(result: Any) -> str:
+    return str(result.expectation_config.meta["rule"])
+
+
+def _is_mostly(result: Any) -> bool:
+    return "mostly" in result.expectation_config.kwargs
+
+
+def _with_counts(found: Any, unexpected: Mapping[str, int], evaluated: int) -> Any:
+    """The result with counts over all rows looked at: it was told of the flagged and of the others one by one."""
+    for result in found.results:
+        count = unexpected[_rule_of(result)]
+        percent = 100.0 * count / evaluated if evaluated else 0.0
+        mostly = float(result.expectation_config.kwargs.get("mostly", 1.0))
+        result.success = evaluated - count >= mostly * evaluated
+        result.result = {"element_count": evaluated, "unexpected_count": count, "unexpected_percent": percent}
+    statistics = found.statistics
+    held = sum(bool(result.success) for result in found.results)
+    statistics["successful_expectations"] = held
+    statistics["unsuccessful_expectations"] = len(found.results) - held
+    statistics["success_percent"] = 100.0 * held / len(found.results)
+    found.success = held == len(found.results)
     return found

@@ -88,7 +88,7 @@ def test_too_many_rejected_rows_stop_the_night(
     before = versions()
     code, sentence = refused("listening_events", monkeypatch, caplog)
     assert code == 3
-    assert f"rejected_share on {DAY} (3 of 13 rows)" in sentence
+    assert f"rejected_share on {DAY} (0.2308 where ..0.2 is expected, 13 rows)" in sentence
     after = versions()
     assert after.pop("silver.validation_results") > before.pop("silver.validation_results")
     assert after.pop("ops.run_ledger") > before.pop("ops.run_ledger")
@@ -118,5 +118,20 @@ def test_the_real_log_comes_through(spark: SparkSession, lake_root: Path) -> Non
         "labels_agree": (1, "quarantine"),
         "date_not_late": (38, "warn"),
         "labelled": (1_258, "go_on"),
-        "rejected_share": (1, "go_on"),
     }
+    measured = {name: round(row["value"], 4) for name, row in results.items() if row["value"] is not None}
+    assert measured == {
+        "minimum_rows": 67_185,
+        "rejected_share": 0.0,
+        "rows_as_usual": 67_185,
+        "skip_rate_as_usual": 0.5286,
+        "unlabelled_as_usual": 0.0187,
+        "propensity_as_usual": 1.0,
+        "users_as_usual": 1.0,
+        "fresh_as_usual": 0.9942,
+    }, "no night before, so nothing is usual yet"
+    assert all(
+        row["success"] and row["expected_lo"] is None
+        for row in results.values()
+        if row["rule"] in measured and row["rule"].endswith("usual")
+    )

@@ -40,7 +40,8 @@ def judged(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Ite
     from pyspark.sql import functions as F
 
     from musicbox_lib.sessions.session_users import with_user
-    from musicbox_lib.validation.listening_events import flag
+    from musicbox_lib.validation.listening_events import flag, suspects
+    from musicbox_lib.validation.session_facts import session_facts
 
     root = tmp_path_factory.mktemp("faults")
     with pytest.MonkeyPatch.context() as patch:
@@ -61,7 +62,8 @@ def judged(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Ite
         events = lake.read(spark, ReadPartition.parse(f"bronze.session_events/dt=..{LAST}"))
         users = spark.createDataFrame([], "session_id string, user_id string")
         accepted = spark.createDataFrame([], "session_id string, dt date")
-        rows = flag(with_user(events, users), accepted).where(F.size("broken") > 0)
+        events = with_user(events, users)
+        rows = flag(suspects(events, session_facts(events, accepted))).where(F.size("broken") > 0)
         told = rows.select(F.col("dt").cast("string"), F.substring_index("raw_line", ",", 1), "broken").collect()
         yield Judged(json.loads((root / "truth" / "faults.json").read_text()), [tuple(row) for row in told])
     settings_module.settings.cache_clear()

@@ -59,7 +59,7 @@ def given(spark: SparkSession, path: Path, name: str) -> DataFrame:
 def answer(spark: SparkSession, noun: str, path: Path) -> DataFrame:
     events = given(spark, path, "silver.listening_events")
     if noun == "track_features":
-        return track_features(events, given(spark, path, "bronze.tracks"), DAY)
+        return track_features(events, given(spark, path, "silver.known_tracks"), DAY)
     if noun == "last_sessions":
         return last_sessions(events, DAY, 30)
     features, embeddings = (given(spark, path, name) for name in ("gold.track_features", "gold.track_embeddings"))

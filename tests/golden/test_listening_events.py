@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,13 +53,21 @@ def planted() -> bytes:
     return content
 
 
+@dataclass(frozen=True)
+class Judged:
+    events: DataFrame
+    sessions: DataFrame
+    flagged: DataFrame
+
+
 @pytest.fixture(scope="module")
-def flagged(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataFrame]:
-    """The planted delivery through bronze, flagged, with `expected` lines beside it."""
+def judged(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judged]:
+    """The planted delivery through bronze, and what the rules make of it."""
     from musicbox_lib import lake
     from musicbox_lib.lake import ReadPartition
     from musicbox_lib.sessions.session_users import with_user
-    from musicbox_lib.validation.listening_events import flag
+    from musicbox_lib.validation.listening_events import flag, suspects
+    from musicbox_lib.validation.session_facts import session_facts
 
     root = tmp_path_factory.mktemp("planted") / "lake"
     with pytest.MonkeyPatch.context() as patch:
@@ -71,14 +80,19 @@ def flagged(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> It
         users = spark.createDataFrame([], "session_id string, user_id string")
         before = [("good-001", DAY.replace(day=1)), ("good-002", DAY.replace(day=6))]
         accepted = spark.createDataFrame(before, "session_id string, dt date")
-        yield flag(with_user(events, users), accepted).persist()
+        events = with_user(events, users)
+        sessions = session_facts(events, accepted).persist()
+        yield Judged(events, sessions, flag(suspects(events, sessions).persist()).persist())
     settings_module.settings.cache_clear()
 
 
 @pytest.fixture(scope="module")
-def broken(flagged: DataFrame) -> dict[tuple[str, int], list[str]]:
-    """(file, line) -> the rules it breaks, warnings among them."""
-    return {(row.file, row.line): sorted(row.broken) for row in flagged.select("file", "line", "broken").collect()}
+def broken(judged: Judged) -> dict[tuple[str, int], list[str]]:
+    """(file, line) -> the rules it breaks, warnings among them; none for a row that is no suspect."""
+    rules: dict[tuple[str, int], list[str]] = {(row.file, row.line): [] for row in judged.events.collect()}
+    for row in judged.flagged.select("file", "line", "broken").collect():
+        rules[row.file, row.line] = sorted(row.broken)
+    return rules
 
 
 def test_each_changed_row_breaks_what_its_case_says(broken: dict[tuple[str, int], list[str]]) -> None:
@@ -116,18 +130,17 @@ def test_sessions_that_come_twice_differ_or_break_off(broken: dict[tuple[str, in
     assert broken["log.csv.gz", good + 600] == ["session_id_pattern", "user_id_pattern"]
 
 
-def test_great_expectations_counts_what_the_split_counts(flagged: DataFrame) -> None:
+def test_great_expectations_counts_what_the_split_counts(judged: Judged) -> None:
     """Every row rule is broken at least once here, so none agrees by being silent."""
     from musicbox_lib.tables import table
-    from musicbox_lib.validation import decision
+    from musicbox_lib.validation.listening_events import unsuspected
     from musicbox_lib.validation.night import counts_by_day
     from musicbox_lib.validation.rules import row_rules
-    from musicbox_lib.validation.suite import find
+    from musicbox_lib.validation.suite import Judge
 
-    rules = table("silver.listening_events")
-    counts = counts_by_day(flagged, [DAY])[DAY]
-    findings = find(flagged, rules)
-    ours = {rule.rule: counts.get(rule.rule, 0) for rule in row_rules(rules)}
-    assert {name: findings[name].unexpected for name in ours} == ours
-    assert [name for name, rows in ours.items() if rows == 0] == []
-    decision.hold_against(findings, decision.judge(DAY, counts, rules), rules)
+    rules = row_rules(table("silver.listening_events"))
+    counts = counts_by_day(judged.flagged, [DAY])[DAY]
+    others = unsuspected(judged.events, judged.sessions, judged.flagged)
+    ours = {rule.rule: counts.get(rule.rule, 0) for rule in rules}
+    assert Judge().rows("session_logs", (judged.flagged, others), rules, judged.events.count()) == ours
+    assert [name for name, rows in ours.items() if rows == 0] == ["session_size"], "a giant has a test of its own"

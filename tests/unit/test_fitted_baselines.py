@@ -61,12 +61,12 @@ def delivered_plays(root: Path) -> list[dict[str, Any]]:
 
 
 def delivered_tracks(root: Path) -> list[dict[str, Any]]:
-    """The generated tracks as rows of bronze."""
+    """The generated tracks as rows of silver."""
     tracks = pd.read_csv(root / "landing" / "tracks" / "tracks.csv.gz", keep_default_na=False).assign(
-        dt=FIRST, file="tracks.csv.gz", is_parsed=True
+        dt=FIRST, file="tracks.csv.gz"
     )
     tracks["line"] = range(2, len(tracks) + 2)
-    return rows_of_frame(tracks, "bronze.tracks")
+    return rows_of_frame(tracks, "silver.known_tracks")
 
 
 def run(name: str, **words: str) -> None:
@@ -107,11 +107,11 @@ def world(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iter
         size = {"users": 60, "tracks": 120, "days": 3, "seed": 7}
         generate(**size, from_date=FIRST, lake=root, truth=place / "truth", workers=1)  # type: ignore[arg-type]
         write("silver.listening_events", delivered_plays(root))
-        write("bronze.tracks", delivered_tracks(root))
+        write("silver.known_tracks", delivered_tracks(root))
         run(
             "track_features",
             listening_events=f"silver.listening_events/dt=..{DAY}",
-            tracks=f"bronze.tracks/dt=..{DAY}",
+            known_tracks=f"silver.known_tracks/dt=..{DAY}",
             track_features=f"gold.track_features/dt={DAY}",
             track_embeddings=f"gold.track_embeddings/dt={DAY}",
         )

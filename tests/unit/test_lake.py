@@ -23,7 +23,10 @@ DAY = dt.date(2026, 11, 5)
 
 
 def results(spark: SparkSession, day: dt.date, *counts: int) -> DataFrame:
-    rows = [(day, f"rule_{n}", "warn", "A rule.", 10, n, n / 10, n == 0, "go_on") for n in counts]
+    rows = [
+        (day, "tracks", f"rule_{n}", "warn", "A rule.", 10, n, n / 10, n == 0, "go_on", None, None, None)
+        for n in counts
+    ]
     return spark.createDataFrame(rows, table("silver.validation_results").ddl)
 
 

@@ -43,7 +43,7 @@ def plays(n_users: int = 150) -> Rows:
 def judge(spark: SparkSession, rows: Rows) -> Night:
     events = frame(spark, "silver.listening_events", rows)
     before = events.where(events.dt < DAY)
-    features = track_features(before, frame(spark, "bronze.tracks", []), BEFORE)
+    features = track_features(before, frame(spark, "silver.known_tracks", []), BEFORE)
     embeddings = track_embeddings(before, features, BEFORE)
     return judge_night(events, features.toPandas(), embeddings.toPandas(), None, None, DAY)
 
@@ -95,7 +95,7 @@ def test_later_deliveries_change_nothing_in_the_evaluation_of_an_earlier_day(
     events = frame(spark, "silver.listening_events", rows)
     lake.overwrite(events, WritePartition.parse(f"silver.listening_events/dt=..{DAY}"))
     before = events.where(events.dt < DAY)
-    features = track_features(before, frame(spark, "bronze.tracks", []), BEFORE)
+    features = track_features(before, frame(spark, "silver.known_tracks", []), BEFORE)
     lake.overwrite(features, WritePartition.parse(f"gold.track_features/dt={BEFORE}"))
     placed = track_embeddings(before, features, BEFORE)
     lake.overwrite(placed, WritePartition.parse(f"gold.track_embeddings/dt={BEFORE}"))

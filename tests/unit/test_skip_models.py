@@ -178,7 +178,7 @@ def test_a_users_own_answers_change_no_track_statistic_of_their_rows(spark: Spar
 
     def training_rows(changed: list[dict[str, object]]) -> tuple[Plays, Catalogue]:
         events = frame(spark, "silver.listening_events", changed)
-        features = track_features(events, frame(spark, "bronze.tracks", []), DAY).toPandas()
+        features = track_features(events, frame(spark, "silver.known_tracks", []), DAY).toPandas()
         embeddings = features[["track_id"]].assign(
             embedding=list(np.eye(12, dtype=np.float32)), neighbours=None, similarities=None
         )

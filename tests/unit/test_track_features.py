@@ -23,7 +23,7 @@ EVENTS = "silver.listening_events"
 
 
 def features(spark: SparkSession, rows: list[dict[str, Any]], day: dt.date = DAY) -> pd.DataFrame:
-    return track_features(frame(spark, EVENTS, rows), frame(spark, "bronze.tracks", []), day).toPandas()
+    return track_features(frame(spark, EVENTS, rows), frame(spark, "silver.known_tracks", []), day).toPandas()
 
 
 def quality(found: pd.DataFrame) -> np.ndarray[Any, Any]:
@@ -80,7 +80,7 @@ def test_the_rows_of_a_later_day_change_nothing(spark: SparkSession, rows: list[
     assert 0 < len(until) < len(rows)
     first = features(spark, until, day)
     again = track_features(
-        frame(spark, EVENTS, rows).where(f"dt <= '{day}'"), frame(spark, "bronze.tracks", []), day
+        frame(spark, EVENTS, rows).where(f"dt <= '{day}'"), frame(spark, "silver.known_tracks", []), day
     ).toPandas()
     pd.testing.assert_frame_equal(first, again)
     assert set(first["dt"]) == {day}

@@ -1,0 +1,128 @@
+"""The days that a night judges, and their rows: its own, earlier ones that changed, later ones that follow."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from musicbox_lib import lake, ledger
+from musicbox_lib.errors import DataRefused
+from musicbox_lib.lake import ReadPartition, WritePartition
+from musicbox_lib.validation.night import history
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Past:
+    """The days to judge, oldest first, all days delivered up to the night, and what the day rules measured in the 28
+    nights before the first of them."""
+
+    days: list[dt.date]
+    delivered: list[dt.date]
+    history: dict[str, list[float]]
+
+
+def past(bronze: ReadPartition, valid: WritePartition, results: WritePartition, entered: str) -> Past:
+    """What a night knows before it judges an input; `entered` is the input's name in the results."""
+    days = days_to_judge(bronze, valid)
+    delivered = [day for day in lake.days_of(bronze.table.name) if day <= bronze.run_date]
+    return Past(days, delivered, history(results.table.name, entered, days[0]) if days else {})
+
+
+def days_to_judge(bronze: ReadPartition, valid: WritePartition) -> list[dt.date]:
+    """The last day if it was delivered, and the earlier ones whose newest bronze write the valid rows have not seen,
+    oldest first."""
+    delivered, judged = ledger.last_writes(bronze.table.name), ledger.last_writes(valid.table.name)
+    return [
+        day
+        for day, write in sorted(delivered.items())
+        if day == bronze.run_date
+        or (day < bronze.run_date and (day not in judged or judged[day].written_at < write.written_at))
+    ]
+
+
+def tracks_to_judge(
+    spark: SparkSession, bronze: ReadPartition, valid: WritePartition, results: WritePartition
+) -> tuple[DataFrame, Past]:
+    """The delivered track rows of the days to judge; no rows where there is none."""
+    found = past(bronze, valid, results, "tracks")
+    return only(lake.read_if_written(spark, bronze), found.days), found
+
+
+def events_to_judge(
+    spark: SparkSession, bronze: ReadPartition, valid: WritePartition, rejected: WritePartition, results: WritePartition
+) -> tuple[DataFrame, Past]:
+    """The delivered events of the days to judge, later ones among them (`later_days`). Raises DataRefused where bronze
+    does not hold the night's own day."""
+    found = past(bronze, valid, results, "session_logs")
+    if bronze.run_date not in found.days:
+        raise DataRefused(
+            f"{bronze.table.name} has no rows of {bronze.run_date}: run the job {bronze.table.noun} for that day first."
+        )
+    events = only(lake.read(spark, bronze), found.days)
+    later = later_days(events, found.days, valid, rejected)
+    if not later:
+        return events, found
+    log.warning(
+        "judged anew, because an earlier day delivers sessions of theirs: %s; run the nights of these days again",
+        ", ".join(map(str, later)),
+    )
+    days = [*found.days, *later]
+    return only(lake.read(spark, ReadPartition(bronze.table, None, later[-1])), days), replace(found, days=days)
+
+
+def later_days(
+    events: DataFrame, days: Sequence[dt.date], valid: WritePartition, rejected: WritePartition
+) -> list[dt.date]:
+    """The days after the night's own that hold a session which the judged days deliver now or held before: the first
+    delivery counts, so theirs may go to quarantine or come back from it. In the newest night there are none."""
+    from pyspark.sql import functions as F
+
+    if not any(day > valid.run_date for day in lake.days_of(valid.table.name)):
+        return []
+    spark = events.sparkSession
+    silver = lake.read(spark, ReadPartition(valid.table, None, None))
+    waiting = lake.read_if_written(spark, ReadPartition(rejected.table, None, None))
+    waiting = waiting.where(F.array_contains("rules", "first_delivery"))
+    ids = events.select("session_id").unionByName(only(silver, days).select("session_id")).distinct()
+    known = silver.select("dt", "session_id").unionByName(waiting.select("dt", "session_id"))
+    after = known.where(F.col("dt") > F.lit(valid.run_date)).join(ids, "session_id", "left_semi")
+    return sorted(row.dt for row in after.select("dt").distinct().collect())
+
+
+def only(rows: DataFrame, days: Sequence[dt.date]) -> DataFrame:
+    """The rows of those days."""
+    from pyspark.sql import functions as F
+
+    return rows.where(F.col("dt").isin(list(days)))
+
+
+def other_than(rows: DataFrame, days: Sequence[dt.date]) -> DataFrame:
+    """The rows of all other days."""
+    from pyspark.sql import functions as F
+
+    return rows.where(~F.col("dt").isin(list(days)))
+
+
+def accepted_elsewhere(spark: SparkSession, valid: WritePartition, days: Sequence[dt.date]) -> DataFrame:
+    """(session_id, dt) of the plays that silver holds up to the last of the days, but not on one of them."""
+    known = lake.read_if_written(spark, ReadPartition(valid.table, None, max(days)))
+    return other_than(known, days).select("session_id", "dt")
+
+
+def known_so_far(
+    spark: SparkSession, valid: WritePartition, judged: Sequence[dt.date], new: DataFrame
+) -> DataFrame | None:
+    """The valid track rows up to the night: those of the judged days as they are now, the others as they stand. None
+    where no track table was ever delivered."""
+    if not judged and not lake.days_of(valid.table.name):
+        return None
+    known = lake.read_if_written(spark, ReadPartition(valid.table, None, valid.last))
+    return other_than(known, judged).unionByName(new) if judged else known

@@ -1,0 +1,87 @@
+"""What is measured of a whole day's delivery: the columns that day rules look at."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from musicbox_lib.validation.night import Counts, Measures
+from musicbox_lib.validation.rules import FAULTY
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+def of_session_logs(
+    sessions: DataFrame, flagged: DataFrame, unknown: Mapping[dt.date, int] | None, counts: Counts, before: Days
+) -> Measures:
+    """Per day of `counts`: `rows`, `rejected_share` (without mere repetitions), `unlabelled_share`, `skip_rate` (skip_2
+    among labelled rows), `fresh_share`, `without_propensity_share`, `without_user_share`, `unknown_track_share` (None
+    without a track table) and `days_since_last` (None for the first delivery; `before`: all days delivered)."""
+    from pyspark.sql import functions as F
+
+    names = ("session_rows", "labelled", "skipped", "fresh", "without_propensity", "without_user")
+    sums = {row.dt: row for row in sessions.groupBy("dt").agg(*[F.sum(name).alias(name) for name in names]).collect()}
+    unread: dict[dt.date, int] = dict(
+        flagged.where(F.col("session_id").isNull()).groupBy("dt").agg(F.count(F.lit(1))).collect()
+    )
+    measures: Measures = {}
+    for day, broken in counts.items():
+        told = sums[day].asDict() if day in sums else dict.fromkeys(names, 0)
+        rows = told["session_rows"] + unread.get(day, 0)
+        measures[day] = {
+            "rows": float(rows),
+            "rejected_share": _share(broken.get(FAULTY, 0), rows),
+            "unlabelled_share": _share(told["session_rows"] - told["labelled"], told["session_rows"]),
+            "skip_rate": _share(told["skipped"], told["labelled"]),
+            "fresh_share": _share(told["fresh"], told["session_rows"]),
+            "without_propensity_share": _share(told["without_propensity"], told["session_rows"]),
+            "without_user_share": _share(told["without_user"], told["session_rows"]),
+            "unknown_track_share": None if unknown is None else _share(unknown.get(day, 0), rows),
+            "days_since_last": _days_since(day, before),
+        }
+    return measures
+
+
+def of_tracks(tracks: DataFrame, counts: Counts) -> Measures:
+    """Per day of `counts`: `rows`, `rejected_share`, `without_audio_share` and `without_title_share` of the delivered
+    track rows."""
+    from pyspark.sql import functions as F
+
+    asked = tracks.groupBy("dt").agg(
+        F.count(F.lit(1)).alias("rows"),
+        F.count_if(F.col("audio_values") == 0).alias("silent"),
+        F.count_if(F.col("title").isNull()).alias("untitled"),
+    )
+    sums = {row.dt: row for row in asked.collect()}
+    return {
+        day: {
+            "rows": float(sums[day].rows) if day in sums else 0.0,
+            "rejected_share": _share(broken.get(FAULTY, 0), sums[day].rows if day in sums else 0),
+            "without_audio_share": _share(sums[day].silent, sums[day].rows) if day in sums else None,
+            "without_title_share": _share(sums[day].untitled, sums[day].rows) if day in sums else None,
+        }
+        for day, broken in counts.items()
+    }
+
+
+def plays_of_unknown_tracks(events: DataFrame, known_tracks: DataFrame) -> dict[dt.date, int]:
+    """Per day, the rows whose track no valid track row describes."""
+    from pyspark.sql import functions as F
+
+    plays = events.groupBy("dt", "track_id").agg(F.count(F.lit(1)).alias("plays"))
+    unknown = plays.join(known_tracks.select("track_id").distinct(), "track_id", "left_anti")
+    return dict(unknown.groupBy("dt").agg(F.sum("plays")).collect())
+
+
+Days = Sequence[dt.date]
+
+
+def _days_since(day: dt.date, delivered: Days) -> float | None:
+    earlier = [one for one in delivered if one < day]
+    return float((day - max(earlier)).days) if earlier else None
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
