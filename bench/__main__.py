@@ -19,7 +19,16 @@ from bench.measured import Row
 RESULTS = Path(__file__).parent / "results"
 COLUMNS = ("case", "size", "seconds", "rate", "peak_mb", "vs", "ratio")
 # Not benches: this module and what they share.
-SHARED = {"__main__", "measured", "generated_log", "quality_tables", "obp_estimates", "world_jobs"}
+SHARED = {
+    "__main__",
+    "measured",
+    "generated_log",
+    "quality_tables",
+    "obp_estimates",
+    "world_jobs",
+    "ingest_case",
+    "ingest_duckdb",
+}
 
 
 def names() -> list[str]:

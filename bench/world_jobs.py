@@ -8,9 +8,8 @@ import importlib.util
 import subprocess
 
 from musicbox_lib import environment, lake
+from musicbox_lib.sessions import arguments
 from musicbox_lib.settings import PROJECT, settings
-
-JUDGED = ("listening_events", "rejected_events", "known_tracks", "rejected_tracks", "validation_results")
 
 
 def words_of(day: dt.date) -> list[tuple[str, dict[str, str]]]:
@@ -21,17 +20,8 @@ def words_of(day: dt.date) -> list[tuple[str, dict[str, str]]]:
     gold = {name: f"gold.{name}/dt={day}" for name in ("track_features", "track_embeddings")}
     model = {"seed": str(settings().seed), "models": f"{lake.root()}/models"}
     return [
-        (
-            "session_events",
-            {"run_date": str(day), **{name: f"bronze.{name}/dt=..{day}" for name in ("session_events", "tracks")}},
-        ),
-        (
-            "listening_events",
-            {
-                **{name: f"bronze.{name}/dt=..{day}" for name in ("session_events", "tracks")},
-                **{name: f"silver.{name}/dt=..{day}" for name in JUDGED},
-            },
-        ),
+        ("session_events", arguments.session_events(str(day))),
+        ("listening_events", arguments.listening_events(str(day))),
         ("track_features", {**events, "known_tracks": f"silver.known_tracks/dt=..{day}", **gold}),
         ("baselines", {**trained, **gold, "baselines": f"models.baselines/dt={day}", **model}),
         ("transitions", {**trained, **gold, "transitions": f"training.transitions/dt={day}"}),
@@ -51,7 +41,7 @@ def words_of(day: dt.date) -> list[tuple[str, dict[str, str]]]:
 def run_jobs(day: dt.date) -> None:
     """Run them all on the lake that the settings name; the first refusal is raised."""
     for name, given in words_of(day):
-        words = [word for key, value in given.items() for word in (f"--{key.replace('_', '-')}", value)]
+        words = arguments.as_words(given)
         path = PROJECT / "jobs" / f"{name}.py"
         if name == "trainer":
             subprocess.run([str(environment.TRAIN / "bin" / "python"), str(path), *words], cwd=PROJECT, check=True)

@@ -129,6 +129,23 @@ def land(
 
 
 @app.command()
+def replay_rejected(
+    dt: Annotated[str, typer.Option("--dt", help="The day of delivery to judge anew, as YYYY-MM-DD.")],
+) -> None:
+    """Empty a day's quarantine, after a rule or a file was mended: take its files in anew, judge them by today's rules.
+    Twice gives the same rows.
+
+    Example: `musicbox replay-rejected --dt 2026-11-05`
+    """
+    from musicbox_lib.lake import parse_date
+    from musicbox_lib.sessions.replay import replay
+
+    for sentence in replay(parse_date(dt)).sentences():
+        typer.echo(sentence)
+    typer.echo(f"What was computed from that day rests on the rows of before: run `make nightly RUN_DATE={dt}`.")
+
+
+@app.command()
 def doctor() -> None:
     """Look at this machine: Python, Java, environments, jars, disk, memory, lake, Airflow; exit code 1 if one is wrong.
 

@@ -11,6 +11,7 @@ from airflow.sdk import XComArg
 
 from musicbox_lib import lake
 from musicbox_lib.orchestration import Program, SparkJob, command, run_date, spark_job, trainer_job
+from musicbox_lib.sessions import arguments
 from musicbox_lib.settings import settings
 
 Task = SparkJob | Program
@@ -40,28 +41,12 @@ def _after(made: Task, *inputs: Task | XComArg) -> Task:
 
 def session_events(on: Night) -> Task:
     """Landing files, this day's and every earlier one the ledger does not know -> bronze."""
-    made = spark_job(
-        "session_events",
-        run_date=on.day,
-        session_events=f"bronze.session_events/dt=..{on.day}",
-        tracks=f"bronze.tracks/dt=..{on.day}",
-    )
-    return _after(made, on.resolved)
+    return _after(spark_job("session_events", **arguments.session_events(on.day)), on.resolved)
 
 
 def listening_events(on: Night, session_events: Task) -> Task:
     """Bronze -> silver: valid rows, quarantine and the night's validation results."""
-    made = spark_job(
-        "listening_events",
-        session_events=f"bronze.session_events/dt=..{on.day}",
-        tracks=f"bronze.tracks/dt=..{on.day}",
-        listening_events=f"silver.listening_events/dt=..{on.day}",
-        rejected_events=f"silver.rejected_events/dt=..{on.day}",
-        known_tracks=f"silver.known_tracks/dt=..{on.day}",
-        rejected_tracks=f"silver.rejected_tracks/dt=..{on.day}",
-        validation_results=f"silver.validation_results/dt=..{on.day}",
-    )
-    return _after(made, session_events)
+    return _after(spark_job("listening_events", **arguments.listening_events(on.day)), session_events)
 
 
 def track_features(on: Night, listening_events: Task) -> Task:

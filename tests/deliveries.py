@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from musicbox_lib import job, lake
+from musicbox_lib.sessions import arguments
 from musicbox_lib.settings import PROJECT
 from musicbox_lib.tables import table
 
@@ -89,22 +90,8 @@ def the_job(name: str) -> ModuleType:
 
 def words(name: str, day: dt.date | str = DAY) -> list[str]:
     """The arguments with which the night calls the job."""
-    nouns = {
-        "session_events": ("bronze.session_events", "bronze.tracks"),
-        "listening_events": (
-            "bronze.session_events",
-            "bronze.tracks",
-            "silver.listening_events",
-            "silver.rejected_events",
-            "silver.known_tracks",
-            "silver.rejected_tracks",
-            "silver.validation_results",
-        ),
-    }[name]
-    given = ["--run-date", str(day)] if name == "session_events" else []
-    for noun in nouns:
-        given += [f"--{noun.split('.')[1].replace('_', '-')}", f"{noun}/dt=..{day}"]
-    return given
+    given = {"session_events": arguments.session_events, "listening_events": arguments.listening_events}[name]
+    return arguments.as_words(given(str(day)))
 
 
 def run(name: str, day: dt.date = DAY) -> None:

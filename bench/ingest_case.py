@@ -1,0 +1,122 @@
+"""One case of the ingest bench in a process of its own: `python -m bench.ingest_case CASE LANDING OUT DAY` prints its
+seconds (a JVM's start apart), the peak memory of the process and its JVM, and the rows that came out, as JSON."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.util
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+from bench import ingest_duckdb
+from musicbox_lib import lake
+from musicbox_lib.lake import ReadPartition, WritePartition
+from musicbox_lib.sessions import arguments
+from musicbox_lib.settings import PROJECT
+from musicbox_lib.spark import session
+from musicbox_lib.tables import table
+
+Rows = dict[str, int]
+
+
+def _job(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"job_{name}", PROJECT / "jobs" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _rows(*names: str) -> Rows:
+    found = {name: lake.snapshot(name) for name in names}
+    return {name.split(".")[1]: read.to_pyarrow_dataset().count_rows() for name, read in found.items() if read}
+
+
+def musicbox(day: str) -> Rows:
+    """The two jobs of a night, as they are."""
+    for name, given in (
+        ("session_events", arguments.session_events(day)),
+        ("listening_events", arguments.listening_events(day)),
+    ):
+        job = _job(name)
+        job.main(**vars(job.arg_parser().parse_args(arguments.as_words(given))))
+    return _rows("silver.listening_events", "silver.rejected_events", "silver.validation_results")
+
+
+def unvalidated(day: str) -> Rows:
+    """The same tables without a rule: every line that fits its columns goes to silver, no session is looked at but for
+    the hour it began."""
+    from pyspark.sql import functions as F
+
+    from musicbox_lib.validation.listening_events import as_listening_events
+    from musicbox_lib.validation.session_facts import session_facts
+
+    job = _job("session_events")
+    job.main(**vars(job.arg_parser().parse_args(arguments.as_words(arguments.session_events(day)))))
+    spark = session("unvalidated")
+    events = lake.read(spark, ReadPartition.parse(f"bronze.session_events/dt={day}")).where(
+        "is_parsed AND track_id IS NOT NULL AND session_position IS NOT NULL"
+    )
+    nothing = spark.createDataFrame([], "session_id string, dt date")
+    sessions = session_facts(events, nothing).where(F.col("first_play").isNotNull()).persist()
+    none = events.limit(0).withColumn("is_rejected", F.lit(0))
+    rows = sessions.agg(F.sum("session_rows")).first()
+    silver = WritePartition.parse(f"silver.listening_events/dt={day}")
+    lake.publish(as_listening_events(events, sessions, none), silver, 0 if rows is None else rows[0])
+    return _rows("silver.listening_events")
+
+
+def plain_spark(day: str) -> Rows:
+    """What a job without this suite does: Spark's own CSV reader with the schema, one Delta table."""
+    spark = session("plain_spark")
+    schema = ", ".join(column.ddl for column in table("landing.session_logs").columns)
+    read = spark.read.csv(f"{lake.root()}/landing/session_logs/dt={day}", schema=schema, header=True)
+    out = f"{lake.root()}/plain"
+    read.write.format("delta").save(out)
+    import deltalake
+
+    return {"rows": deltalake.DeltaTable(out).to_pyarrow_dataset().count_rows()}
+
+
+def duckdb(day: str) -> Rows:
+    """DuckDB with the same rules."""
+    root = Path(lake.root())
+    return ingest_duckdb.ingest(sorted((root / "landing" / "session_logs" / f"dt={day}").iterdir()), root, day)
+
+
+CASES: dict[str, Callable[[str], Rows]] = {case.__name__: case for case in (musicbox, unvalidated, plain_spark, duckdb)}
+
+
+def _jvm_peak() -> float:
+    """Megabytes that the JVM had at most; 0 without one."""
+    from pyspark import SparkContext
+
+    context = SparkContext._active_spark_context
+    if context is None:
+        return 0.0
+    pid = context._jvm.ProcessHandle.current().pid()  # type: ignore[union-attr]
+    status = Path(f"/proc/{pid}/status").read_text()
+    return float(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def main() -> None:
+    """Run the case that the words name."""
+    case, day = sys.argv[1], str(dt.date.fromisoformat(sys.argv[2]))
+    if case != "duckdb":
+        # A job's own JVM is started beside the clock, and warm as one that has read a line.
+        session(case).range(1).count()
+    started = time.perf_counter()
+    rows = CASES[case](day)
+    seconds = time.perf_counter() - started
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    os.write(3, json.dumps({"seconds": seconds, "peak_mb": own + _jvm_peak(), "rows": rows}).encode())
+
+
+if __name__ == "__main__":
+    main()
