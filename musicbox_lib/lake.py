@@ -467,6 +467,41 @@ def overwrite_rows(
     return len(rows)
 
 
+def restore(job: str, name: str, present: int, version: int, days: list[dt.date], inputs: Mapping[str, str]) -> int:
+    """Put an earlier version in the place of the present one, in a new commit; gives its version. `days` are those that
+    it changes, for the ledger. Raises Conflict where the present version is another one by now, DataRefused where the
+    version or one of its files is there no more; nothing changes then."""
+    import deltalake
+
+    found = table(name)
+    with table_lock(name):
+        target = deltalake.DeltaTable(path_of(name))
+        if target.version() != present:
+            raise Conflict(
+                f"{name} was written meanwhile (version {target.version()}): look at it, then run this again."
+            )
+        try:
+            target.restore(
+                version,
+                commit_properties=deltalake.CommitProperties(custom_metadata={"userMetadata": _commit_note(job)}),
+            )
+        except deltalake.exceptions.DeltaError as refusal:
+            said = str(refusal).splitlines()[0].rstrip(".")
+            raise DataRefused(f"{name}: version {version} cannot be restored ({said}); nothing was changed.") from None
+        delta = deltalake.DeltaTable(path_of(name))
+    _enter(job, WritePartition(found, None, None), int(delta.version()), rows_in(delta, days), days, inputs)
+    return int(delta.version())
+
+
+def rows_in(delta: deltalake.DeltaTable, days: list[dt.date]) -> int:
+    """The rows of those days, or of a table without partitions, as the log counts them."""
+    import pyarrow as pa
+
+    files = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
+    wanted = {str(day) for day in days}
+    return sum(file["num_records"] or 0 for file in files if str(file.get("partition.dt", "")) in wanted | {""})
+
+
 def _replaced(partition: WritePartition, days: list[dt.date] | None) -> str:
     """What a write replaces, as a condition on `dt`."""
     if days is None:
