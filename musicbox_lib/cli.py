@@ -158,7 +158,7 @@ def recommend(
 def restore(
     table: Annotated[str, typer.Argument(help="The table by name, as scores.top3_recommendations.")],
     version: Annotated[
-        int | None, typer.Option(help="The version to take back; without it the newest earlier one with other rows.")
+        int | None, typer.Option(help="The version to take back; without it the newest earlier one that differs.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
     listed: Annotated[

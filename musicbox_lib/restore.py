@@ -49,10 +49,9 @@ class Plan:
     def __str__(self) -> str:
         if not self.changes:
             return f"{self.name} stands as version {self.version} had it: there is nothing to restore."
-        days = f"{len(self.days)} days ({self.days[0]} to {self.days[-1]})" if self.days else "all of it"
         return (
-            f"{self.name}: version {self.version} in place of {self.present}; {days} change and have "
-            f"{self.rows:,} rows then."
+            f"{self.name}: version {self.version} in the place of {self.present}. "
+            f"Days that change: {_in_words(self.days) if self.days else 'all'}, with {self.rows:,} rows then."
         )
 
 
@@ -83,9 +82,10 @@ def _in_words(days: list[dt.date]) -> str:
 
 
 def plan(name: str, version: int | None) -> Plan:
-    """What restoring that version would do; without one, the newest earlier version whose rows are not the present
-    ones. Raises DataRefused for a version that is not there, whose files were vacuumed or that is older than a
-    user's wish to be forgotten."""
+    """What restoring that version would do; without one, the newest earlier version whose files are others.
+
+    Raises DataRefused for a version that is not there, whose files were vacuumed or that is older than a user's wish
+    to be forgotten."""
     delta = _table(name)
     present = int(delta.version())
     wanted = _before(delta, name, present) if version is None else _at(name, version, present)
@@ -139,7 +139,7 @@ def _before(delta: deltalake.DeltaTable, name: str, present: int) -> deltalake.D
     for wanted in _earlier(name, present):
         if _files(wanted) != _files(delta):
             return wanted
-    raise DataRefused(f"{name} has no earlier version with other rows than the present {present}; nothing was changed.")
+    raise DataRefused(f"{name} has no earlier version that differs from the present {present}; nothing was changed.")
 
 
 def _earlier(name: str, present: int) -> Iterator[deltalake.DeltaTable]:

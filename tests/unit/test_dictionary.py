@@ -77,7 +77,7 @@ def test_every_table_column_check_and_rule_is_there_with_its_sentence(html: str,
     assert found.about in section
     assert f"one row per {', '.join(found.grain)}" in section
     for column in found.columns:
-        null = "may be" if column.nullable else "never"
+        null = "may be null" if column.nullable else "never null"
         assert f"{column.name} {column.type} {null} {column.about}" in section
         assert f"{name}.{column.name}" in ids
     for check in found.checks:

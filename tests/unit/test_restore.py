@@ -59,7 +59,7 @@ def test_the_version_before_is_put_back_in_a_new_one(nights: Path, spark: SparkS
     code, said = run(NAME, "--dry-run")
     assert (code, said.splitlines()[0]) == (
         0,
-        f"{NAME}: version 3 in place of 4; 1 days ({DAY} to {DAY}) change and have 1 rows then.",
+        f"{NAME}: version 3 in the place of 4. Days that change: {DAY}, with 1 rows then.",
     )
     assert lake.version_of(NAME) == 4
     code, said = run(NAME)
@@ -171,7 +171,7 @@ def test_a_restored_table_is_held_to_its_checks_again(nights: Path) -> None:
 
 def test_without_an_earlier_version_there_is_nothing_to_undo(spark: SparkSession, lake_root: Path) -> None:
     lake._create(table(NAME))
-    with pytest.raises(DataRefused, match="has no earlier version with other rows than the present 1"):
+    with pytest.raises(DataRefused, match="has no earlier version that differs from the present 1"):
         plan(NAME, None)
     with pytest.raises(UsageError):
         plan("no table", None)
