@@ -268,8 +268,9 @@ def _create(found: Table) -> set[str]:
     names of the constraints that it has."""
     import deltalake
 
-    if snapshot(found.name) is None:
-        deltalake.DeltaTable.create(
+    known = snapshot(found.name)
+    if known is None:
+        known = deltalake.DeltaTable.create(
             path_of(found.name),
             schema=_delta_schema(found),
             mode="ignore",
@@ -279,39 +280,36 @@ def _create(found: Table) -> set[str]:
             configuration=dict(PLAIN_READERS),
         )
     else:
-        _add_columns(found)
-    return _fence(found)
+        _add_columns(found, known)
+    return _fence(found, known)
 
 
-def _add_columns(found: Table) -> None:
+def _add_columns(found: Table, known: deltalake.DeltaTable) -> None:
     """Give a table of an older release the columns that its schema has gained since, null in its rows."""
     import deltalake
 
-    target = deltalake.DeltaTable(path_of(found.name))
-    present = {field.name for field in target.schema().fields}
+    present = {field.name for field in known.schema().fields}
     # The declared types are asked for only then: Spark's parser reads them, and a restore has no JVM.
     if set(found.column_names) - present:
         missing = [field for field in _delta_schema(found).fields if field.name not in present]
-        target.alter.add_columns([deltalake.Field(field.name, field.type, nullable=True) for field in missing])
+        known.alter.add_columns([deltalake.Field(field.name, field.type, nullable=True) for field in missing])
 
 
-def _fence(found: Table) -> set[str]:
+def _fence(found: Table, known: deltalake.DeltaTable) -> set[str]:
     """Give the table the constraints of its declared checks, and take away those that are declared no more. A check
     that older rows break is left out, and said: `checks.refused_in_words` then looks at new rows itself."""
     import deltalake
 
-    delta = deltalake.DeltaTable(path_of(found.name))
-    wanted, held = checks.constraints(found), checks.constraints_held(delta.metadata().configuration)
+    wanted, held = checks.constraints(found), checks.constraints_held(known.metadata().configuration)
     for name in held - set(wanted):
-        delta.alter.drop_constraint(name)
+        known.alter.drop_constraint(name)
     missing = {name: sql for name, sql in wanted.items() if name not in held}
     if missing:
         try:
-            delta.alter.add_constraint(missing)
+            known.alter.add_constraint(missing)
         except deltalake.exceptions.DeltaError:
-            log.warning(
-                "%s has older rows that break a check of %s: new rows alone are held to it.", found.name, missing
-            )
+            names = ", ".join(sorted(missing))
+            log.warning("%s has older rows that break one of %s: new rows alone are held to them.", found.name, names)
             return held & set(wanted)
     return set(wanted)
 
