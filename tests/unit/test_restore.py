@@ -105,7 +105,7 @@ def test_a_table_without_partitions(spark: SparkSession, lake_root: Path) -> Non
     lake.overwrite_rows("registry", [row], partition)
     lake.overwrite_rows("registry", [row | {"status": "retired"}, row | {"model_id": "b"}], partition)
     assert str(plan("models.registry", None)).endswith(
-        "version 2 in place of 3; all of it change and have 1 rows then."
+        "version 2 in the place of 3. Days that change: all, with 1 rows then."
     )
     assert run("models.registry")[0] == 0
     assert [(row["model_id"], row["status"]) for row in rows_of("models.registry")] == [("a", "champion")]
