@@ -19,7 +19,7 @@ from musicbox_lib.restore import plan, restore, versions
 from musicbox_lib.sessions.ingest import unknown_to_ledger
 from musicbox_lib.sql import ask
 from musicbox_lib.tables import table
-from musicbox_lib.validation.night import days_to_judge
+from musicbox_lib.validation.days import days_to_judge
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -210,20 +210,20 @@ def ingested(spark: SparkSession, lake_root: Path) -> Path:
 def test_a_day_that_bronze_lost_is_ingested_and_judged_anew(ingested: Path) -> None:
     tomorrow = DAY + dt.timedelta(days=1)
     files = [landed(day, f"first {day}") for day in (BEFORE, DAY)]
-    assert (unknown_to_ledger(files, BRONZE), to_judge(tomorrow)) == ([], [tomorrow])
+    assert (unknown_to_ledger(files, BRONZE), to_judge(tomorrow)) == ([], [])
     assert run(BRONZE)[0] == 0
     assert lake.days_of(BRONZE) == [BEFORE]
     assert unknown_to_ledger(files, BRONZE) == files[1:]
     bronze(DAY, f"first {DAY}")
     assert unknown_to_ledger(files, BRONZE) == []
-    assert to_judge(tomorrow) == [DAY, tomorrow]
+    assert to_judge(tomorrow) == [DAY]
 
 
 def test_a_day_that_silver_lost_is_judged_anew(ingested: Path) -> None:
     tomorrow = DAY + dt.timedelta(days=1)
     assert run(SILVER)[0] == 0
     assert lake.days_of(SILVER) == [BEFORE]
-    assert to_judge(tomorrow) == [DAY, tomorrow]
+    assert to_judge(tomorrow) == [DAY]
 
 
 def test_an_older_state_of_a_bronze_day_is_known_by_its_own_files_and_judged_anew(ingested: Path) -> None:
@@ -235,7 +235,7 @@ def test_an_older_state_of_a_bronze_day_is_known_by_its_own_files_and_judged_ane
     # The spoilt file still lies in landing: it is ingested again. Withdrawn, the restored day is the known one.
     assert unknown_to_ledger([landed(DAY, "spoilt")], BRONZE) == [landed(DAY, "spoilt")]
     assert unknown_to_ledger([landed(DAY, f"first {DAY}")], BRONZE) == []
-    assert to_judge(tomorrow) == [DAY, tomorrow]
+    assert to_judge(tomorrow) == [DAY]
 
 
 def test_an_older_state_of_a_silver_day_stands(ingested: Path) -> None:
@@ -243,9 +243,9 @@ def test_an_older_state_of_a_silver_day_stands(ingested: Path) -> None:
     silver(DAY, "spoilt")
     assert run(SILVER)[0] == 0
     assert sorted(row["session_id"] for row in rows_of(SILVER)) == [f"s{BEFORE}", f"s{DAY}"]
-    assert to_judge(tomorrow) == [tomorrow]
+    assert to_judge(tomorrow) == []
     bronze(DAY, "again")
-    assert to_judge(tomorrow) == [DAY, tomorrow]
+    assert to_judge(tomorrow) == [DAY]
 
 
 def test_a_restore_of_a_restore_is_read_from_the_ledger(ingested: Path) -> None:
