@@ -35,6 +35,8 @@ def main(
     day = diversity.run_date
     if day not in lake.days_of(top3_recommendations.table.name):
         raise DataRefused(f"{top3_recommendations.table.name} has no slates of {day}: run its job for that day first.")
+    read = (top3_recommendations, last_sessions, track_features, track_embeddings, listening_events)
+    inputs = {partition.table.name: str(lake.version_of(partition.table.name)) for partition in read}
     features, embeddings = tracks_of(track_features, track_embeddings)
     if features.empty:
         raise DataRefused(f"{track_features} or {track_embeddings} is missing: run the job track_features first.")
@@ -49,8 +51,6 @@ def main(
         day,
         settings().report_contexts,
     )
-    read = (top3_recommendations, last_sessions, track_features, track_embeddings, listening_events)
-    inputs = {partition.table.name: str(lake.version_of(partition.table.name)) for partition in read}
     lake.overwrite_rows("diversity", rows, diversity, inputs)
 
 

@@ -45,12 +45,12 @@ def main(
     """Judge the policies on the day's plays; the gold tables and the registry may not be there yet."""
     run_date = policy_evaluation.run_date
     day_before = run_date - dt.timedelta(days=1)
+    read = (listening_events, track_features, track_embeddings, registry, baselines)
+    inputs = {partition.table.name: str(lake.version_of(partition.table.name)) for partition in read}
     champion, fitted = champion_as_of(registry, day_before), baselines_as_of(baselines, day_before)
     features, embeddings = tracks_of(track_features, track_embeddings)
     spark = session("policy_evaluation")
     night = judge_night(lake.read(spark, listening_events), features, embeddings, champion, fitted, run_date)
-    read = (listening_events, track_features, track_embeddings, registry, baselines)
-    inputs = {partition.table.name: str(lake.version_of(partition.table.name)) for partition in read}
     written = (
         (policy_evaluation, evaluations.rows(night)),
         (skip_rate, rates.rows(night)),

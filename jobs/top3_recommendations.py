@@ -29,14 +29,14 @@ def main(
     top3_recommendations: WritePartition,
 ) -> None:
     """Find who serves, draw, audit, publish."""
+    read = (last_sessions, track_features, track_embeddings)
+    inputs = {partition.table.name: str(lake.version_of(partition.table.name)) for partition in read}
     # Before the JVM starts: a missing model is told in a second.
     serving = serving_of(registry, track_features, track_embeddings)
     spark = session("top3_recommendations")
     contexts = lake.read(spark, last_sessions).coalesce(tasks_for(last_sessions, serving))
     slates = recommend(contexts, serving, slate_seed(settings().seed, top3_recommendations.run_date)).persist()
     refuse_faults(slates, contexts, serving.size)
-    read = (last_sessions, track_features, track_embeddings)
-    inputs = {partition.table.name: str(lake.version_of(partition.table.name)) for partition in read}
     lake.overwrite(slates, top3_recommendations, {**inputs, registry.table.name: serving.model_id})
 
 

@@ -171,6 +171,39 @@ def recommend(
     show(find_answer(user, parse_date(dt) if dt is not None else None))
 
 
+@app.command()
+def restore(
+    table: Annotated[str, typer.Argument(help="The table by name, as scores.top3_recommendations.")],
+    version: Annotated[
+        int | None, typer.Option(help="The version to take back; without it the newest earlier one that differs.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
+    listed: Annotated[
+        bool, typer.Option("--list", help="List the table's newest versions, and change nothing.")
+    ] = False,
+) -> None:
+    """Undo a write: put an earlier version of a table in the place of the present one. It is a new version, so it can
+    be undone by the same command; the run ledger names it.
+
+    Examples: `musicbox restore scores.top3_recommendations --list`, `musicbox restore scores.top3_recommendations
+    --dry-run`, `musicbox restore reports.skip_rate --version 7`
+    """
+    from musicbox_lib.restore import plan, show_versions
+    from musicbox_lib.restore import restore as put_back
+
+    if listed:
+        show_versions(table)
+        return
+    planned = plan(table, version)
+    typer.echo(f"{planned}")
+    if not planned.changes:
+        show_versions(table)
+    elif dry_run:
+        typer.echo("Nothing was changed: run it again without --dry-run.")
+    else:
+        typer.echo(f"Done, as version {put_back(planned)}.")
+
+
 def main() -> None:
     """Run the command; a refusal is one sentence and its exit code."""
     try:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
+import logging
 import subprocess
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from musicbox_lib import checks
 from musicbox_lib.errors import Conflict, DataRefused, MusicBoxError, UsageError
 from musicbox_lib.settings import PROJECT, settings
 from musicbox_lib.tables import Table, table
@@ -23,7 +25,11 @@ if TYPE_CHECKING:
     import deltalake
     from pyspark.sql import DataFrame, SparkSession
 
+log = logging.getLogger("musicbox.lake")
+
 LEDGER = "ops.run_ledger"
+PUBLISHED = ("gold", "training", "models", "scores", "reports")
+"""Stages that analysts and the jobs of the morning read: a night that went wrong must not empty them."""
 # Readers that open the files themselves (DuckDB, Petastorm) would show deleted rows; the other features that they
 # do not know (column mapping, row tracking, identity) are off unless asked for.
 PLAIN_READERS = {"delta.enableDeletionVectors": "false"}
@@ -257,12 +263,14 @@ def read_if_written(spark: SparkSession, partition: ReadPartition) -> DataFrame:
         return spark.createDataFrame([], partition.table.ddl)
 
 
-def _create(found: Table) -> None:
-    """Make the empty table if need be: NOT NULL must stand in its first schema, a later ALTER is refused."""
+def _create(found: Table) -> set[str]:
+    """Make the empty table if need be: NOT NULL must stand in its first schema, a later ALTER is refused. Gives the
+    names of the constraints that it has."""
     import deltalake
 
-    if snapshot(found.name) is None:
-        deltalake.DeltaTable.create(
+    known = snapshot(found.name)
+    if known is None:
+        known = deltalake.DeltaTable.create(
             path_of(found.name),
             schema=_delta_schema(found),
             mode="ignore",
@@ -271,18 +279,56 @@ def _create(found: Table) -> None:
             description=found.about,
             configuration=dict(PLAIN_READERS),
         )
-        return
-    _add_columns(found)
+    else:
+        _add_columns(found, known)
+    return _fence(found, known)
 
 
-def _add_columns(found: Table) -> None:
+def _add_columns(found: Table, known: deltalake.DeltaTable) -> None:
     """Give a table of an older release the columns that its schema has gained since, null in its rows."""
     import deltalake
 
-    target = deltalake.DeltaTable(path_of(found.name))
-    present = {field.name for field in target.schema().fields}
-    if missing := [field for field in _delta_schema(found).fields if field.name not in present]:
-        target.alter.add_columns([deltalake.Field(field.name, field.type, nullable=True) for field in missing])
+    present = {field.name for field in known.schema().fields}
+    # The declared types are asked for only then: Spark's parser reads them, and a restore has no JVM.
+    if set(found.column_names) - present:
+        missing = [field for field in _delta_schema(found).fields if field.name not in present]
+        known.alter.add_columns([deltalake.Field(field.name, field.type, nullable=True) for field in missing])
+
+
+def _fence(found: Table, known: deltalake.DeltaTable) -> set[str]:
+    """Give the table the constraints of its declared checks, and take away those that are declared no more. A check
+    that older rows break is left out, and said: `checks.refused_in_words` then looks at new rows itself."""
+    import deltalake
+
+    wanted, held = checks.constraints(found), checks.constraints_held(known.metadata().configuration)
+    for name in held - set(wanted):
+        known.alter.drop_constraint(name)
+    missing = {name: sql for name, sql in wanted.items() if name not in held}
+    if missing:
+        try:
+            known.alter.add_constraint(missing)
+        except deltalake.exceptions.DeltaError:
+            names = ", ".join(sorted(missing))
+            log.warning("%s has older rows that break one of %s: new rows alone are held to them.", found.name, names)
+            return held & set(wanted)
+    return set(wanted)
+
+
+def _refuse_emptying(partition: WritePartition, days: list[dt.date] | None, rows: Callable[[], bool]) -> None:
+    """Raise DataRefused for a write without rows over a day that has some, where analysts look: what comes after
+    silver is made anew from what is there, so nothing at all means that something before it went wrong. `rows` says
+    whether there is any; it is asked on a re-run only. A silver day, or a range, may become empty."""
+    found = partition.table
+    name = found.name
+    if found.stage not in PUBLISHED or days is not None or (found.partition and partition.first != partition.last):
+        return
+    before = snapshot(name)
+    had = before is not None and (partition.run_date in days_of(name) if found.partition else before.count() > 0)
+    if had and not rows():
+        raise DataRefused(
+            f"{partition} holds rows and the job gave none; nothing was published, what stood there still stands: "
+            "look at what the job read, or undo on purpose with `musicbox restore`."
+        )
 
 
 def _delta_schema(found: Table) -> deltalake.Schema:
@@ -330,6 +376,7 @@ def overwrite(
     frame = select_declared(frame, found).persist()
     try:
         _audit(frame, found)
+        _refuse_emptying(partition, days, lambda: not frame.isEmpty())
         return _commit(frame, partition, inputs or {}, days, None)
     finally:
         frame.unpersist()
@@ -356,12 +403,13 @@ def _commit(
     """Write the frame in one commit and enter it; `due` rows where that is known."""
     job, found = str(frame.sparkSession.sparkContext.appName), partition.table
     with table_lock(found.name):
-        _create(found)
+        fenced = _create(found)
         before, note = version_of(found.name), _commit_note(job)
         writer = frame.write.format("delta").mode("overwrite").option("userMetadata", note)
         if found.partition:
             writer = writer.option("replaceWhere", _replaced(partition, days))
-        writer.save(path_of(found.name))
+        with checks.refused_in_words(found, job, fenced, lambda: checks.breach_in_frame(frame, found)):
+            writer.save(path_of(found.name))
         version, rows = _commit_after(found, before, note)
         if due is not None and rows != due:
             _take_back(found, before)
@@ -399,19 +447,57 @@ def overwrite_rows(
     for values, count in counted.items():
         if count > 1:
             raise DataRefused(_too_many(found, count, dict(zip(found.grain, values, strict=True))))
+    _refuse_emptying(partition, days, lambda: bool(rows))
     with table_lock(found.name):
-        _create(found)
+        fenced = _create(found)
         target = deltalake.DeltaTable(path_of(found.name))
-        deltalake.write_deltalake(
-            target,
-            pa.Table.from_pylist(list(rows), schema=pa.schema(target.schema().to_arrow())),
-            mode="overwrite",
-            predicate=_replaced(partition, days) if found.partition else None,
-            commit_properties=deltalake.CommitProperties(custom_metadata={"userMetadata": _commit_note(job)}),
-        )
+        written = pa.Table.from_pylist(list(rows), schema=pa.schema(target.schema().to_arrow()))
+        with checks.refused_in_words(found, job, fenced, lambda: checks.breach_in_rows(written, found)):
+            deltalake.write_deltalake(
+                target,
+                written,
+                mode="overwrite",
+                predicate=_replaced(partition, days) if found.partition else None,
+                commit_properties=deltalake.CommitProperties(custom_metadata={"userMetadata": _commit_note(job)}),
+            )
         version = int(deltalake.DeltaTable(path_of(found.name)).version())
     _enter(job, partition, version, len(rows), days, inputs or {})
     return len(rows)
+
+
+def restore(job: str, name: str, present: int, version: int, days: list[dt.date], inputs: Mapping[str, str]) -> int:
+    """Put an earlier version in the place of the present one, in a new commit; gives its version. `days` are those that
+    it changes, for the ledger. Raises Conflict where the present version is another one by now, DataRefused where the
+    version or one of its files is there no more; nothing changes then."""
+    import deltalake
+
+    found = table(name)
+    with table_lock(name):
+        target = deltalake.DeltaTable(path_of(name))
+        if target.version() != present:
+            raise Conflict(
+                f"{name} was written meanwhile (version {target.version()}): look at it, then run this again."
+            )
+        try:
+            target.restore(
+                version,
+                commit_properties=deltalake.CommitProperties(custom_metadata={"userMetadata": _commit_note(job)}),
+            )
+        except deltalake.exceptions.DeltaError as refusal:
+            said = str(refusal).splitlines()[0].rstrip(".")
+            raise DataRefused(f"{name}: version {version} cannot be restored ({said}); nothing was changed.") from None
+        delta = deltalake.DeltaTable(path_of(name))
+    _enter(job, WritePartition(found, None, None), int(delta.version()), rows_in(delta, days), days, inputs)
+    return int(delta.version())
+
+
+def rows_in(delta: deltalake.DeltaTable, days: list[dt.date]) -> int:
+    """The rows of those days, or of a table without partitions, as the log counts them."""
+    import pyarrow as pa
+
+    files = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
+    wanted = {str(day) for day in days}
+    return sum(file["num_records"] or 0 for file in files if str(file.get("partition.dt", "")) in wanted | {""})
 
 
 def _replaced(partition: WritePartition, days: list[dt.date] | None) -> str:

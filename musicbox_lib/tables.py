@@ -55,8 +55,18 @@ class Expectation:
 
 
 @dataclass(frozen=True)
+class Check:
+    """What must hold of every row before anybody sees it: a condition that Spark SQL, DataFusion and DuckDB
+    understand alike, and its sentence. A condition that comes out null does not hold."""
+
+    name: str
+    sql: str
+    about: str
+
+
+@dataclass(frozen=True)
 class Table:
-    """A table of the lake: grain, columns, partition, expectations."""
+    """A table of the lake: grain, columns, partition, checks, expectations."""
 
     name: str
     about: str
@@ -64,6 +74,7 @@ class Table:
     columns: tuple[Column, ...]
     partition: tuple[str, ...]
     expectations: tuple[Expectation, ...]
+    checks: tuple[Check, ...] = ()
     format: str = "delta"
 
     @property
@@ -96,6 +107,7 @@ def _load(path: Path) -> Table:
         columns=tuple(Column(**column) for column in raw["columns"]),
         partition=tuple(raw.get("partition", ())),
         expectations=tuple(map(_expectation, raw.get("expectations", ()))),
+        checks=tuple(Check(**check) for check in raw.get("checks", ())),
         format=raw.get("format", "delta"),
     )
 

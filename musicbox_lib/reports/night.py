@@ -110,8 +110,7 @@ _TOP_TRACKS = """
     LEFT JOIN gold.track_features AS t ON t.dt = s.dt AND t.track_id = s.track_id
     WHERE s.dt = $day GROUP BY s.track_id ORDER BY slots DESC, s.track_id LIMIT 10"""
 _VALIDATION = """
-    SELECT rule, severity, about, evaluated, unexpected, unexpected_share, success, decision
-    FROM silver.validation_results WHERE dt = $day ORDER BY success, unexpected DESC, rule"""
+    SELECT * FROM silver.validation_results WHERE dt = $day ORDER BY success, unexpected DESC, rule"""
 _QUARANTINE = """
     SELECT rule, count(*) AS rejected_rows FROM (
         SELECT unnest(rules) AS rule FROM silver.rejected_events WHERE dt = $day

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from musicbox_lib import lake
 from musicbox_lib.errors import UsageError
 from musicbox_lib.reports import plots
-from musicbox_lib.reports.night import NightFacts, night_facts
+from musicbox_lib.reports.dictionary import DICTIONARY, render_dictionary, templates
+from musicbox_lib.reports.night import NIGHTS, NightFacts, Row, night_facts
 
 COMPARED = ("skip_rate_dr", "skip_rate_snips", "ndcg_20")
 """Measures of the comparison that the page shows: all seven against twelve policies would be 80 rows."""
+
+
+DATA_DOCS = "validation/index.html"
+"""Where the job listening_events puts the night's Great Expectations Data Docs, beside its page."""
 
 
 def page_path(day: dt.date) -> Path:
@@ -28,27 +34,37 @@ def page_path(day: dt.date) -> Path:
 def write_page(day: dt.date) -> Path:
     """Write the night's page whole and return its path; raises DataRefused where the night has no reports."""
     path = page_path(day)
-    text = render(night_facts(day))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(f".{os.getpid()}")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
+    facts = night_facts(day)
+    dictionary = path.parent.parent / DICTIONARY
+    whole = {path: render(facts, links_of(path)), dictionary: render_dictionary(nights_beside(dictionary, day))}
+    for place, text in whole.items():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        aside = place.with_suffix(f".{os.getpid()}")
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(place)
     return path
 
 
-def render(facts: NightFacts) -> str:
+def links_of(page: Path) -> list[tuple[str, str]]:
+    """What a night's page points to, as (text, address beside it)."""
+    links = [("Data dictionary", f"../{DICTIONARY}")]
+    if (page.parent / DATA_DOCS).exists():
+        links.append(("Great Expectations Data Docs of this night", DATA_DOCS))
+    return links
+
+
+def nights_beside(dictionary: Path, day: dt.date) -> list[str]:
+    """The nights that have a page, that of `day` among them, newest first, as many as a trend shows."""
+    written = {page.parent.name.removeprefix("dt=") for page in dictionary.parent.glob("dt=*/index.html")}
+    return sorted(written | {str(day)}, reverse=True)[:NIGHTS]
+
+
+def render(facts: NightFacts, links: Sequence[tuple[str, str]] = ()) -> str:
     """The page's HTML."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=PackageLoader("musicbox_lib.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=_percent, number=_number, whole=_whole)
+    environment = templates()
+    environment.filters.update(percent=_percent, number=_number, whole=_whole, short=_short, expected=_expected)
     of_all = [row for row in facts.skip_rate if row["segment"] == "all"]
     varied = [row for row in facts.diversity if row["segment"] == "all"]
     # The plots are our own SVG, made of numbers and fixed names.
@@ -59,6 +75,8 @@ def render(facts: NightFacts) -> str:
     }
     return environment.get_template("night.html").render(
         facts=facts,
+        links=links,
+        measured=any(row.get("value") is not None for row in facts.validation),
         logged=facts.one(facts.skip_rate, "logged"),
         ours=_ours(facts),
         skip_all=of_all,
@@ -84,6 +102,18 @@ def _percent(value: float | None, decimals: int = 1) -> str:
 
 def _number(value: float | None, decimals: int = 2) -> str:
     return "–" if value is None else f"{value:,.{decimals}f}"
+
+
+def _short(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.4g}"
+
+
+def _expected(row: Row) -> str:
+    """The expected range in words; one end may be open."""
+    lo, hi = row.get("expected_lo"), row.get("expected_hi")
+    if lo is None:
+        return f"at most {_short(hi)}"
+    return f"at least {_short(lo)}" if hi is None else f"{_short(lo)} to {_short(hi)}"
 
 
 def _whole(value: float | None) -> str:

@@ -37,12 +37,14 @@ def register(
     from musicbox_lib.spark import session
 
     champion = decisions.champion_of(entries, run_date)
+    inputs = {"model": new.model_id, listening_events.table.name: str(lake.version_of(listening_events.table.name))}
     spark = session("registry")
     comparison = None if champion is None else _compare(spark, listening_events, new, champion)
     promoted, reason = decisions.verdict(comparison, champion)
     log.info("%s %s", new.model_id, reason)
+    if champion is not None:
+        inputs["champion"] = champion.model_id
     rows = [entry.row() for entry in decisions.with_model(entries, new, promoted, reason)]
-    inputs = {"model": new.model_id, listening_events.table.name: str(lake.version_of(listening_events.table.name))}
     lake.overwrite_rows("registry", rows, registry, inputs)
 
 

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from deliveries import rows_of
-from rendered import run_dag
+from deliveries import rows_of, the_job
+from rendered import commands, run_dag
 
+from musicbox_lib import lake
 from musicbox_lib.evaluation.contenders import BASELINES, CHAMPION, LOGGED, UNTRAINED
+from musicbox_lib.lake import ReadPartition, WritePartition
 from musicbox_lib.settings import settings
 from musicbox_lib.synthetic.generate import generate
 from musicbox_lib.tables import tables
@@ -107,6 +109,37 @@ def test_the_reports_have_every_policy_and_a_page(lake_after_the_night: Path) ->
     assert "http://" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
         "http://creativecommons.org", ""
     )
+
+
+def test_every_write_names_the_versions_of_all_that_its_job_read(lake_after_the_night: Path) -> None:
+    inputs: dict[str, list[dict[str, str]]] = {}
+    for line in rows_of("ops.run_ledger"):
+        inputs.setdefault(line["table"], []).append(dict(line["inputs"] or ()))
+    written = set()
+    for program, *words in (*commands("musicbox_training", LAST), *commands("musicbox_nightly", LAST)):
+        name = Path(program if "/jobs/" in program else words[0]).stem
+        if name in ("trainer", "report"):
+            continue
+        given = vars(the_job(name).arg_parser().parse_args(words)).values()
+        read = {one.table.name for one in given if isinstance(one, ReadPartition)}
+        for one in given:
+            if isinstance(one, WritePartition):
+                written.add(one.table.name)
+                for named in inputs[one.table.name]:
+                    assert named, one.table.name
+                    assert read - set(named) == set(), one.table.name
+                    for table_read in read & set(named):
+                        # A table's version, or the model that it named.
+                        value = named[table_read]
+                        is_model = table_read == "models.registry" and value.startswith("ddpgw-")
+                        assert is_model or -1 <= int(value) <= lake.version_of(table_read), one.table.name
+    assert written == {name for name, found in tables().items() if found.format == "delta"} - {"ops.run_ledger"}
+    assert all(path.startswith("session_logs/dt=") for line in inputs["bronze.session_events"] for path in line)
+    # The trainer writes no table: its model's row says what it read.
+    read_by_trainer = {"training.transitions", "gold.track_features", "gold.track_embeddings"}
+    [model] = rows_of("models.registry")
+    assert set(dict(model["inputs"])) == read_by_trainer
+    assert [line["model"] for line in inputs["models.registry"]] == [model["model_id"]]
 
 
 def test_the_same_night_again_gives_the_same_rows(lake_after_the_night: Path) -> None:

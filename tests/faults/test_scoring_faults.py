@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from pyspark.sql import functions as F
 from small_night import DAY, context_rows, job_words, read, write, write_tracks
 
-from musicbox_lib import job
+from musicbox_lib import job, lake
 from musicbox_lib.ddpg.config import Config
 from musicbox_lib.ddpg.model_folder import ACTOR, CATALOGUE, CRITICS, MANIFEST, Manifest, Serving
+from musicbox_lib.lake import WritePartition
 from musicbox_lib.settings import PROJECT
+from musicbox_lib.sql import ask
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -30,9 +34,11 @@ def the_job() -> ModuleType:
     return module
 
 
-def run(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> tuple[int, str]:
+def run(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, module: ModuleType | None = None
+) -> tuple[int, str]:
     """Exit code and last sentence of the job."""
-    module = the_job()
+    module = module or the_job()
     monkeypatch.setattr(sys, "argv", ["top3_recommendations", *job_words()])
     with pytest.raises(SystemExit) as ended:
         job.run(module.arg_parser(), module.main)
@@ -95,6 +101,49 @@ def test_a_catalogue_of_four_tracks_is_refused(
     assert code == 3
     assert "1 of 2 users have fewer than three unheard tracks to draw from (the catalogue has 4 tracks" in sentence
     assert read("scores.top3_recommendations") == []
+
+
+def answers() -> list[tuple[Any, ...]]:
+    return list(ask("SELECT dt, user_id, rank, track_id FROM latest_recommendations").rows)
+
+
+@pytest.fixture
+def yesterday(spark: SparkSession, lake_root: Path) -> list[tuple[Any, ...]]:
+    """The answers of the day before DAY, published."""
+    before = DAY - dt.timedelta(days=1)
+    slate = {"user_id": "a", "score": 1.0, "propensity": 0.5, "source": "actor", "reason_code": "exploring"}
+    rows = [{**slate, "dt": before, "rank": rank, "track_id": f"t{rank}", "model_id": "m"} for rank in (1, 2, 3)]
+    lake.overwrite_rows("by_hand", rows, WritePartition.parse(f"scores.top3_recommendations/dt={before}"))
+    shown = answers()
+    assert [(row[0], row[2]) for row in shown] == [(before, 1), (before, 2), (before, 3)]
+    return shown
+
+
+def test_a_night_whose_scoring_fails_shows_yesterdays_answers(
+    yesterday: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_tracks(4, neighbours=False)
+    write("gold.last_sessions", context_rows({"a": [(0, 0), (1, 0)], "b": [(2, 0)]}, in_session=2))
+    assert run(monkeypatch, caplog)[0] == 3
+    assert answers() == yesterday
+
+
+def test_a_chance_that_cannot_be_is_refused_by_the_table_itself(
+    yesterday: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_tracks(12, neighbours=True)
+    write("gold.last_sessions", context_rows({"a": [(0, 0), (1, 3)], "b": [(2, 0)]}, in_session=2))
+    version = lake.version_of("scores.top3_recommendations")
+    module = the_job()
+    recommend = module.recommend
+    monkeypatch.setattr(module, "recommend", lambda *given: recommend(*given).withColumn("propensity", F.lit(1.5)))
+    monkeypatch.setattr(module, "refuse_faults", lambda *given: 0)
+    code, sentence = run(monkeypatch, caplog, module)
+    assert code == 3
+    assert "6 of 6 rows break the check propensity_range (propensity is above 0 and at most 1)" in sentence
+    assert "nothing was published, what stood there still stands" in sentence
+    assert answers() == yesterday
+    assert lake.version_of("scores.top3_recommendations") == version
 
 
 def test_without_a_champion_the_night_is_answered_by_item_knn(

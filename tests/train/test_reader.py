@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from tiny_lake import DAY, EMBEDDING, PLAYS, USERS
 
-from musicbox_lib import lake
+from musicbox_lib import checks, lake
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.training import reader
 
@@ -35,6 +35,16 @@ def test_an_epoch_is_the_snapshot_row_for_row(tiny_lake: Path) -> None:
         "s00000/2",
         "s00000/3",
     ]
+
+
+def test_the_tables_declared_checks_are_no_feature_that_a_reader_must_know(tiny_lake: Path) -> None:
+    rows = reader.snapshot_of(TRANSITIONS).rows
+    path = tiny_lake / "training" / "transitions"
+    deltalake.DeltaTable(path).alter.add_constraint(checks.constraints(TRANSITIONS.table))
+    add_rows(tiny_lake, {"dt": DAY})
+    snapshot = reader.snapshot_of(TRANSITIONS)
+    assert snapshot.rows == rows + 2
+    assert len(reader.read_rows(snapshot, COLUMNS, ("session_id",), range(10), seed=1)["fold"]) == rows + 2
 
 
 def test_a_short_read_is_refused(tiny_lake: Path) -> None:

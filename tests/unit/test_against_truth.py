@@ -126,7 +126,7 @@ def test_a_night_without_slates_is_refused(night: Path) -> None:
 
 def test_a_user_with_too_many_tracks_is_refused(night: Path) -> None:
     extra = {
-        "dt": NIGHT, "user_id": "u_000003", "rank": 4, "track_id": "t_x", "score": 1.0, "propensity": 1.0,
+        "dt": NIGHT, "user_id": "u_000003", "rank": 3, "track_id": "t_x", "score": 1.0, "propensity": 1.0,
         "source": "actor", "reason_code": "fits_session", "because_track_id": None, "model_id": "ddpg_w_1",
     }  # fmt: skip
     write("scores.top3_recommendations", [extra])

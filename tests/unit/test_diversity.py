@@ -55,7 +55,7 @@ def slates(spark: SparkSession, day: dt.date, model_id: str, by_user: dict[str, 
     rows = [
         {
             "dt": day, "user_id": user, "rank": rank, "track_id": track, "score": 1.0, "propensity": 0.5,
-            "source": "actor", "reason_code": "near", "model_id": model_id,
+            "source": "actor", "reason_code": "near_liked_track", "model_id": model_id,
         }
         for user, tracks in by_user.items()
         for rank, track in enumerate(tracks, start=1)

@@ -56,7 +56,8 @@ def delivered_plays(root: Path) -> list[dict[str, Any]]:
     plays["session_hour"] = sessions["hour_of_day"].transform("first")
     plays["date"] = pd.to_datetime(plays["date"]).dt.date
     plays["is_shuffle"] = plays["hist_user_behavior_is_shuffle"]
-    plays["skip_grade"] = plays[["skip_1", "skip_2", "skip_3"]].sum(axis=1)
+    labelled = plays[["skip_1", "skip_2", "skip_3", "not_skipped"]].any(axis=1)
+    plays["skip_grade"] = plays[["skip_1", "skip_2", "skip_3"]].sum(axis=1).astype("Int8").where(labelled)
     return rows_of_frame(plays, "silver.listening_events")
 
 

@@ -18,6 +18,9 @@ JOBS = sorted(path.stem for path in (PROJECT / "jobs").glob("*.py") if path.stem
 WRITTEN_BY_THE_LAKE = {"ops.run_ledger"}
 
 
+WRITES = {"write_deltalake", "saveAsTable", "add_constraint", "drop_constraint", "create_checkpoint"}
+
+
 def job(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"job_{name}", PROJECT / "jobs" / f"{name}.py")
     assert spec is not None and spec.loader is not None
@@ -76,7 +79,7 @@ def test_only_the_reader_imports_petastorm_and_only_the_lake_writes() -> None:
         if any(name.split(".")[0] == "petastorm" for name in names):
             importers.append(path.name)
         attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-        if "replaceWhere" in path.read_text() or attributes & {"write_deltalake", "saveAsTable"}:
+        if "replaceWhere" in path.read_text() or attributes & WRITES:
             writers.append(path.name)
     assert importers == ["reader.py"]
     assert [name for name in writers if name != "class_archive.py"] == ["lake.py"]

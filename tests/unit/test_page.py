@@ -89,7 +89,14 @@ def night(spark: SparkSession, lake_root: Path) -> Path:
             {**comparison, "versus": "item_knn", "evidence": "low_ess"},
         ],
     )
-    slot = {"dt": DAY, "score": 1.0, "propensity": 0.5, "source": "actor", "reason_code": "near", "model_id": "m-1105"}
+    slot = {
+        "dt": DAY,
+        "score": 1.0,
+        "propensity": 0.5,
+        "source": "actor",
+        "reason_code": "near_liked_track",
+        "model_id": "m-1105",
+    }
     write(
         "scores.top3_recommendations",
         [{**slot, "user_id": user, "rank": rank, "track_id": f"t{rank}"} for user in "uv" for rank in (1, 2, 3)],
@@ -203,7 +210,7 @@ def test_a_bare_night_still_has_a_page(spark: SparkSession, lake_root: Path) -> 
 
 
 def test_a_baseline_that_stood_in_is_named(night: Path) -> None:
-    slot = {"dt": DAY, "score": 1.0, "propensity": 0.5, "source": "item_knn", "reason_code": "near"}
+    slot = {"dt": DAY, "score": 1.0, "propensity": 0.5, "source": "item_knn", "reason_code": "near_liked_track"}
     later = DAY + dt.timedelta(days=1)
     write("reports.skip_rate", skip_rows(later))
     write("reports.diversity", diversity_rows(later))
