@@ -60,20 +60,15 @@ def _measured(case: str, delivered: Path, folder: Path) -> dict[str, Any]:
         **os.environ, "MUSICBOX_LAKE": str(lake), "MUSICBOX_LOCAL_JVM_OPTIONS": "-XX:+UseParallelGC",
         "PYTHONPATH": str(PROJECT),
     }  # fmt: skip
-    read, write = os.pipe()
-    os.dup2(write, 3, inheritable=True)
+    answer = folder / "answer.json"
     ended = subprocess.run(
-        [sys.executable, "-m", "bench.ingest_case", case, str(DAY)],
-        env=environment, pass_fds=(3,), cwd=PROJECT, check=False, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-m", "bench.ingest_case", case, str(DAY), str(answer)],
+        env=environment, cwd=PROJECT, check=False, capture_output=True, text=True,
     )  # fmt: skip
-    os.close(write)
-    os.close(3)
-    told = os.read(read, 1 << 16)
-    os.close(read)
     if ended.returncode:
         raise RuntimeError(f"{case} ended with {ended.returncode}: {ended.stderr[-2000:]}")
     shutil.rmtree(lake)
-    found: dict[str, Any] = json.loads(told)
+    found: dict[str, Any] = json.loads(answer.read_text())
     return found
 
 

@@ -6,7 +6,8 @@ from dataclasses import asdict
 from musicbox_lib import job, lake
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.lake import ReadPartition, WritePartition
-from musicbox_lib.sessions import session_users
+from musicbox_lib.landing.listing import user_files
+from musicbox_lib.sessions import ingest, session_users
 from musicbox_lib.spark import session
 from musicbox_lib.validation import days, decision, night, verdicts
 from musicbox_lib.validation.suite import Judge, import_ahead
@@ -38,6 +39,7 @@ def main(
     import_ahead()
     spark, gx = session("listening_events"), Judge()
     inputs = {read.table.name: str(lake.version_of(read.table.name)) for read in (session_events, tracks)}
+    inputs |= ingest.fingerprints(user_files(spark))
     described = verdicts.on_tracks(*days.tracks_to_judge(spark, tracks, known_tracks, validation_results), gx)
     events, past = days.events_to_judge(spark, session_events, listening_events, rejected_events, validation_results)
     events = session_users.with_user(events, session_users.read(spark))
