@@ -26,20 +26,31 @@ def _front_door() -> None:
 
 @app.command()
 def sql(
-    query: Annotated[str, typer.Argument(help="One SELECT over the tables by name, as silver.listening_events.")],
+    query: Annotated[
+        str | None, typer.Argument(help="One SELECT over the tables by name, as silver.listening_events.")
+    ] = None,
     output: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="How to print it.")] = "table",
+    file: Annotated[
+        Path | None, typer.Option(help="Ask every question of a file instead, as docs/questions.sql.")
+    ] = None,
 ) -> None:
     """Ask the lake a question in SQL (DuckDB; reads only, about a second).
 
-    Views with a name: latest_recommendations, recommendations_with_tracks, skip_rate_trend, evaluation_trend,
-    diversity_trend, quarantine_summary.
+    Views with a name: diversity_trend, evaluation_trend, latest_recommendations, latest_writes, quarantine_summary,
+    recommendations_with_tracks, skip_rate_trend, validation_trend. Twenty questions to start from: docs/questions.sql.
 
-    Example: `musicbox sql "SELECT * FROM skip_rate_trend WHERE policy = 'logged'" --format csv`
+    Examples: `musicbox sql "SELECT * FROM skip_rate_trend WHERE policy = 'logged'" --format csv`,
+    `musicbox sql --file docs/questions.sql`
     """
+    from musicbox_lib.errors import UsageError
     from musicbox_lib.sql import ask
-    from musicbox_lib.sql_output import show
+    from musicbox_lib.sql_output import show, show_file
 
-    show(ask(query), output)
+    if (query is None) == (file is None):
+        raise UsageError("musicbox sql wants one SELECT or --file FILE, not both.")
+    if file is not None:
+        raise typer.Exit(show_file(file, output))
+    show(ask(str(query)), output)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from functools import lru_cache
 from pathlib import Path
 
+from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -45,6 +46,21 @@ class Settings(BaseSettings):
     With it the JVM keeps room for 48 MB of code, which a long session fills (`Out of space in CodeCache`)."""
     lock_seconds: float = 600.0
     """How long a write on a local file system waits for the table's lock."""
+    sql_host: str = "127.0.0.1"
+    """Where `make sql-server` listens. It asks nobody for a password: another address is for a container alone, whose
+    published port is bound to the machine's own."""
+    sql_port: int = 10000
+    """Its port."""
+    sql_refresh_seconds: float = 15.0
+    """How often it looks for tables written for the first time; a new version of a table is seen at once."""
+    sql_warehouse: str = ""
+    """Where tables go that an analyst makes through it; empty: a temporary folder that goes with it."""
+    metastore: str = ""
+    """A PostgreSQL database that keeps its catalogue, as `jdbc:postgresql://HOST:PORT/DATABASE`; empty: in memory."""
+    metastore_user: str = "musicbox"
+    """The database's user."""
+    metastore_password: SecretStr = SecretStr("")
+    """That user's password."""
     mssd_log: Path = PROJECT.parent / "shared" / "data" / "mssd_sessions_4000.csv.gz"
     """The real listening log that tests marked `mssd` read."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from musicbox_lib.errors import MusicBoxError
@@ -34,8 +36,9 @@ def local_conf() -> dict[str, str]:
     }
 
 
-def session(name: str) -> SparkSession:
-    """A session with Delta, in UTC. Under spark-submit the submitter's master and memory stand."""
+def session(name: str, conf: Mapping[str, str] = MappingProxyType({})) -> SparkSession:
+    """A session with Delta, in UTC. Under spark-submit the submitter's master and memory stand. `conf` is what the
+    program needs beyond that; it wins over what is set here."""
     from pyspark import SparkConf
     from pyspark.sql import SparkSession
 
@@ -63,6 +66,8 @@ def session(name: str) -> SparkSession:
         if not submitted.contains("spark.driver.extraClassPath"):
             for key, value in local_conf().items():
                 builder = builder.config(key, value)
+    for key, value in conf.items():
+        builder = builder.config(key, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     logging.getLogger("py4j").setLevel(logging.ERROR)

@@ -14,47 +14,17 @@ from typing import TYPE_CHECKING, Any
 from musicbox_lib import lake
 from musicbox_lib.errors import DataRefused, UsageError
 from musicbox_lib.tables import Table, table, tables
+from musicbox_lib.views import views
 
 if TYPE_CHECKING:
+    import deltalake
     import duckdb
 
-VIEWS: dict[str, str] = {
-    "latest_recommendations": """
-        SELECT * FROM scores.top3_recommendations
-        WHERE dt = (SELECT max(dt) FROM scores.top3_recommendations)
-        ORDER BY user_id, rank""",
-    "recommendations_with_tracks": """
-        SELECT s.dt, s.user_id, s.rank, s.track_id, t.title, t.artist, t.genre, t.release_year, t.plays,
-               t.skip_rate_shrunk, s.source, s.reason_code, s.because_track_id, b.title AS because_title,
-               s.score, s.propensity, s.model_id
-        FROM scores.top3_recommendations AS s
-        LEFT JOIN gold.track_features AS t ON t.dt = s.dt AND t.track_id = s.track_id
-        LEFT JOIN gold.track_features AS b ON b.dt = s.dt AND b.track_id = s.because_track_id""",
-    "skip_rate_trend": """
-        SELECT dt, policy, n, skip_rate_logged, skip_rate_logged_lo, skip_rate_logged_hi,
-               skip_rate_dr, skip_rate_dr_lo, skip_rate_dr_hi, ess, evidence
-        FROM reports.skip_rate WHERE segment = 'all' ORDER BY dt, policy""",
-    "evaluation_trend": """
-        SELECT dt, policy,
-               max(value) FILTER (measure = 'skip_rate_dr') AS skip_rate_dr,
-               max(lo) FILTER (measure = 'skip_rate_dr') AS skip_rate_dr_lo,
-               max(hi) FILTER (measure = 'skip_rate_dr') AS skip_rate_dr_hi,
-               max(value) FILTER (measure = 'skip_rate_snips') AS skip_rate_snips,
-               max(value) FILTER (measure = 'skip_rate_dm') AS skip_rate_dm,
-               max(ess) AS ess,
-               max(evidence) FILTER (measure = 'skip_rate_dr') AS evidence,
-               max(value) FILTER (measure = 'hit_rate_20') AS hit_rate_20,
-               max(value) FILTER (measure = 'ndcg_20') AS ndcg_20
-        FROM reports.policy_evaluation WHERE segment = 'all' GROUP BY dt, policy ORDER BY dt, policy""",
-    "diversity_trend": """
-        SELECT dt, policy, n_slates, diversity_ild, ild_space, catalogue_coverage, aggregate_diversity, gini, repetition
-        FROM reports.diversity WHERE segment = 'all' ORDER BY dt, policy""",
-    "quarantine_summary": """
-        SELECT dt, rule, count(*) AS rejected_rows
-        FROM (SELECT dt, unnest(rules) AS rule FROM silver.rejected_events)
-        GROUP BY dt, rule ORDER BY dt, rejected_rows DESC, rule""",
-}
-"""Questions asked so often that they have a name."""
+VIEWS: dict[str, str] = {name: view.sql for name, view in views().items()}
+"""The SELECT of each named view, as it stands in `musicbox_lib/views`."""
+
+# Spark has no unnest and DuckDB no explode: with this one text serves both.
+EXPLODE = "CREATE MACRO explode(elements) AS unnest(elements)"
 
 
 @dataclass(frozen=True)
@@ -103,7 +73,10 @@ def register(connection: duckdb.DuckDBPyConnection, names: list[str]) -> None:
 
     Tables named by a view are shown too. Raises DataRefused for a table that has not been written.
     """
-    wanted = [name for name in tables() if any(name in [asked, *_tables_in(VIEWS.get(asked, ""))] for asked in names)]
+    connection.execute(EXPLODE)
+    # A time without a zone of its own is told in UTC, as everywhere in the suite, not in this machine's zone.
+    connection.execute("SET TimeZone = 'UTC'")
+    wanted = [name for name in tables() if any(name in [asked, *tables_in(VIEWS.get(asked, ""))] for asked in names)]
     files: list[str] = []
     for name in wanted:
         files += _show_table(connection, table(name))
@@ -125,8 +98,7 @@ def _show_table(connection: duckdb.DuckDBPyConnection, found: Table) -> list[str
     if snapshot is None:
         raise DataRefused(f"{found.name} has not been written yet in {lake.root()}: run the nightly DAG first.")
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {found.stage}")
-    present = {field.name for field in snapshot.schema().fields}
-    columns = [name for name in found.column_names if name in present]
+    columns = shown_columns(found, snapshot)
     files: list[str] = snapshot.file_uris()
     selected = ", ".join(f'"{name}"' for name in columns)
     if files:
@@ -139,6 +111,17 @@ def _show_table(connection: duckdb.DuckDBPyConnection, found: Table) -> list[str
         source = f"SELECT {empty} WHERE false"
     connection.execute(f"CREATE VIEW {found.stage}.{found.noun} AS {source}")
     return files
+
+
+def shown_columns(found: Table, snapshot: deltalake.DeltaTable) -> list[str]:
+    """The declared columns that the table has: a column declared after its last write is not there yet."""
+    present = {field.name for field in snapshot.schema().fields}
+    return [name for name in found.column_names if name in present]
+
+
+def tables_in(text: str) -> list[str]:
+    """The contract's tables that a query's text names."""
+    return [name for name in tables() if re.search(rf"\b{re.escape(name)}\b", text)]
 
 
 def _literal(words: list[str]) -> str:
@@ -156,10 +139,6 @@ def _duckdb_type(spark_type: str) -> str:
     return {"string": "VARCHAR"}.get(spark_type, spark_type.upper())
 
 
-def _tables_in(text: str) -> list[str]:
-    return [name for name in tables() if re.search(rf"\b{re.escape(name)}\b", text)]
-
-
 def _named_in(query: str) -> list[str]:
     """The tables and views that the query's text names; every written one where it names none (SHOW ALL TABLES)."""
     text = query.replace('"', "").lower()
@@ -167,4 +146,4 @@ def _named_in(query: str) -> list[str]:
     if named:
         return named
     written = [name for name in queryable() if name not in VIEWS and lake.snapshot(name) is not None]
-    return written + [view for view, source in VIEWS.items() if set(_tables_in(source)) <= set(written)]
+    return written + [view for view, source in VIEWS.items() if set(tables_in(source)) <= set(written)]

@@ -6,9 +6,12 @@ import csv
 import json
 import sys
 from itertools import islice
+from pathlib import Path
 from typing import Literal
 
-from musicbox_lib.sql import Answer
+from musicbox_lib.errors import MusicBoxError
+from musicbox_lib.sql import Answer, ask
+from musicbox_lib.sql_questions import read_questions
 
 Format = Literal["table", "csv", "json"]
 
@@ -19,6 +22,23 @@ TABLE_ROWS = 200
 def show(answer: Answer, output: Format) -> None:
     """Write the answer to standard output."""
     {"table": _as_table, "csv": _as_csv, "json": _as_json}[output](answer)
+
+
+def show_file(path: Path, output: Format) -> int:
+    """Ask the file's questions one after the other and write each with its answer; one that is refused, for instance
+    over a table that is not written yet, stops none of the others. Returns the first refusal's exit code, else 0."""
+    code = 0
+    for question in read_questions(path):
+        # Beside the rows of CSV and JSON the words would be one row more.
+        words = sys.stdout if output == "table" else sys.stderr
+        words.write(f"{question.words}\n")
+        words.flush()
+        try:
+            show(ask(question.sql), output)
+        except MusicBoxError as refusal:
+            sys.stderr.write(f"musicbox: {refusal}\n")
+            code = code or refusal.exit_code
+    return code
 
 
 def _as_table(answer: Answer) -> None:
