@@ -21,7 +21,7 @@ export Q ?=
 # When make began: the demo tells how long all of it took, set-up included.
 export MUSICBOX_DEMO_STARTED := $(shell date +%s)
 
-.PHONY: help setup demo test test-all bench lint train nightly backfill sql report airflow clean
+.PHONY: help setup demo test test-all bench lint train nightly backfill sql sql-server report airflow clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -140,6 +140,9 @@ backfill: .setup/ready  ## FROM=2026-11-01 TO=2026-11-03: the nightly DAG for ea
 
 sql: .setup/ready  ## Q="SELECT count(*) FROM silver.listening_events": ask the lake (DuckDB, no JVM)
 	@$(ENVIRONMENT) && .venv/bin/musicbox sql "$$Q"
+
+sql-server: .setup/ready  ## the same tables and views over JDBC (Spark Thrift Server), this machine only; Ctrl-C stops it
+	@$(ENVIRONMENT) && exec .venv/bin/python -m musicbox_lib.sql_server
 
 report: .setup/ready  ## RUN_DATE=2026-11-05: write that night's page and print its path
 	@$(ENVIRONMENT) && .venv/bin/musicbox report --dt "$$RUN_DATE"

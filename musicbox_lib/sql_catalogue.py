@@ -75,21 +75,19 @@ class Catalogue:
 
     def refresh(self) -> int:
         """Make every wanted view that is missing or says something else, for instance because an analyst dropped it;
-        returns how many. A name that is refused stays in `refused` and stops none of the others."""
+        returns how many stand. A name that is refused stays in `refused` and stops none of the others."""
         from pyspark.errors import PySparkException
 
-        made = 0
+        entries = wanted_entries()
         self.refused.clear()
-        for entry in wanted_entries():
+        for entry in entries:
             if self._shown(entry) != entry.select:
                 try:
                     self.spark.sql(f"CREATE DATABASE IF NOT EXISTS {entry.database}")
                     self.spark.sql(entry.statement)
                 except PySparkException as error:
                     self.refused[f"{entry.database}.{entry.noun}"] = str(error).splitlines()[0]
-                else:
-                    made += 1
-        return made
+        return len(entries) - len(self.refused)
 
     def _shown(self, entry: Entry) -> str | None:
         """The SELECT that stands in the catalogue under that name, asked of Spark's own catalogue: no query, 1 ms."""

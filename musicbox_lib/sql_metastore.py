@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import zipfile
 from pathlib import Path
+from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from musicbox_lib import java
@@ -66,14 +68,31 @@ def metastore_conf(scratch: Path) -> dict[str, str]:
     }
 
 
+def _stored_classes() -> list[str]:
+    """The classes that Hive's metastore keeps in tables, as its own mapping lists them."""
+    import pyspark
+
+    [jar] = Path(pyspark.__path__[0], "jars").glob("hive-metastore-*.jar")
+    with zipfile.ZipFile(jar) as opened:
+        mapping = ElementTree.fromstring(opened.read("package.jdo"))
+    return [
+        f"{package.get('name')}.{stored.get('name')}"
+        for package in mapping.iter("package")
+        for stored in package.iter("class")
+    ]
+
+
 def _site(address: str) -> str:
     properties = {
         "javax.jdo.option.ConnectionURL": address,
         "javax.jdo.option.ConnectionDriverName": "org.postgresql.Driver",
         "javax.jdo.option.ConnectionUserName": settings().metastore_user,
         "javax.jdo.option.ConnectionPassword": settings().metastore_password.get_secret_value(),
-        # Hive's own tables are made at the first start.
+        # Hive's own tables are made at the first start, all before the first view: made as they come to be needed, one
+        # connection waits for the lock of the other, and both for ever.
         "datanucleus.schema.autoCreateAll": "true",
+        "datanucleus.autoStartMechanism": "Classes",
+        "datanucleus.autoStartClassNames": ",".join(_stored_classes()),
         "hive.metastore.schema.verification": "false",
     }
     lines = [

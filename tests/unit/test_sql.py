@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from pathlib import Path
 
 import deltalake
@@ -14,7 +15,10 @@ from typer.testing import CliRunner
 from musicbox_lib import lake
 from musicbox_lib.cli import app
 from musicbox_lib.errors import DataRefused, UsageError
+from musicbox_lib.settings import PROJECT
 from musicbox_lib.sql import VIEWS, ask
+from musicbox_lib.sql_questions import Question, read_questions
+from musicbox_lib.views import View, views
 
 REJECTED = pa.schema(
     {
@@ -115,15 +119,73 @@ def test_every_view_names_declared_columns_only(view: str, lake_root: Path) -> N
     """Each view binds against empty tables of the contract's own types."""
     import duckdb
 
-    from musicbox_lib.sql import _duckdb_type
+    from musicbox_lib.sql import EXPLODE, _duckdb_type
     from musicbox_lib.tables import tables
 
     connection = duckdb.connect()
+    connection.execute(EXPLODE)
     for found in tables().values():
         columns = ", ".join(f'"{column.name}" {_duckdb_type(column.type)}' for column in found.columns)
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {found.stage}")
         connection.execute(f"CREATE TABLE {found.stage}.{found.noun} ({columns})")
     assert connection.execute(VIEWS[view]).fetchall() == []
+
+
+@pytest.mark.parametrize("view", views().values(), ids=views())
+def test_every_view_says_in_one_sentence_what_it_answers(view: View) -> None:
+    assert re.fullmatch(r"[A-Z][^\n]{20,200}[a-z]\.", view.about)
+    assert view.sql.startswith("SELECT") and VIEWS[view.name] == view.sql
+
+
+def test_the_help_names_every_view() -> None:
+    said = CliRunner().invoke(app, ["sql", "--help"], terminal_width=200).stdout
+    assert [view for view in views() if view not in said] == []
+
+
+QUESTIONS = """-- What to know beforehand.
+
+-- Which rules
+-- reject? Say it; all.
+SELECT rule FROM quarantine_summary WHERE rule <> ';--' GROUP BY rule ORDER BY rule;
+
+-- Is anything wrong?
+SELECT nothing FROM gold.track_features;
+SELECT 1 AS one
+"""
+
+
+def test_a_file_of_questions_is_asked_whole(rejected: None, tmp_path: Path) -> None:
+    file = tmp_path / "questions.sql"
+    file.write_text(QUESTIONS)
+    first, second, third = read_questions(file)
+    assert first.words == "Which rules reject? Say it; all."
+    assert first.sql.startswith("SELECT rule") and first.sql.endswith("ORDER BY rule")
+    assert second == Question("Is anything wrong?", "SELECT nothing FROM gold.track_features")
+    assert third == Question("", "SELECT 1 AS one")
+    asked = CliRunner().invoke(app, ["sql", "--file", str(file), "--format", "csv"])
+    # The second is refused, with the exit code of a table that is not written, and the third is asked all the same.
+    assert (asked.exit_code, asked.stdout) == (3, "rule\nbad_hour\nshort_row\none\n1\n")
+    assert "Which rules reject? Say it; all.\n" in asked.stderr
+    assert "musicbox: gold.track_features has not been written yet" in asked.stderr
+    shown = CliRunner().invoke(app, ["sql", "--file", str(file)]).stdout
+    assert shown.index("Which rules reject?") < shown.index("bad_hour") < shown.index("Is anything wrong?")
+
+
+def test_a_file_that_cannot_be_asked_is_one_sentence(rejected: None, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.sql"
+    broken.write_text("SELEKT 1;")
+    for file, said in ((tmp_path / "nothing.sql", "cannot be read"), (broken, "syntax error")):
+        with pytest.raises(UsageError, match=said) as refused:
+            read_questions(file)
+        assert "\n" not in str(refused.value)
+    neither = CliRunner().invoke(app, ["sql"])
+    assert isinstance(neither.exception, UsageError)
+
+
+def test_the_twenty_questions_are_numbered_and_asked_in_words() -> None:
+    words = [question.words for question in read_questions(PROJECT / "docs" / "questions.sql")]
+    assert [word.split(" ")[0] for word in words] == [f"{number}." for number in range(1, 21)]
+    assert [word for word in words if not word.endswith("?")] == []
 
 
 def test_the_command_prints_json_and_csv(rejected: None) -> None:
