@@ -45,13 +45,18 @@ def metastore_conf(scratch: Path) -> dict[str, str]:
 
     The password goes into a file in `scratch` that only this user reads: Spark would put it on the JVM's command line,
     where every user of the machine sees it. Raises UsageError for another database than PostgreSQL, and where its
-    driver has not been fetched.
+    driver or a lasting folder for analysts' tables is missing.
     """
     address = settings().metastore
     if not address:
         return {}
     if not address.startswith("jdbc:postgresql://"):
         raise UsageError(f"MUSICBOX_METASTORE is {address!r}: write it as jdbc:postgresql://HOST:PORT/DATABASE.")
+    if not settings().sql_warehouse:
+        raise UsageError(
+            "MUSICBOX_METASTORE wants MUSICBOX_SQL_WAREHOUSE beside it: a folder, outliving the server, for the tables that "
+            "analysts make."
+        )
     if not any(driver_folder().glob("*postgresql*.jar")):
         raise UsageError(
             f"there is no PostgreSQL driver in {driver_folder()}: "

@@ -14,7 +14,9 @@ from rendered import commands, run_dag
 from musicbox_lib import lake
 from musicbox_lib.evaluation.contenders import BASELINES, CHAMPION, LOGGED, UNTRAINED
 from musicbox_lib.lake import ReadPartition, WritePartition
-from musicbox_lib.settings import settings
+from musicbox_lib.settings import PROJECT, settings
+from musicbox_lib.sql import ask
+from musicbox_lib.sql_questions import read_questions
 from musicbox_lib.synthetic.generate import generate
 from musicbox_lib.tables import tables
 
@@ -140,6 +142,11 @@ def test_every_write_names_the_versions_of_all_that_its_job_read(lake_after_the_
     [model] = rows_of("models.registry")
     assert set(dict(model["inputs"])) == read_by_trainer
     assert [line["model"] for line in inputs["models.registry"]] == [model["model_id"]]
+def test_every_question_of_an_analyst_has_an_answer(lake_after_the_night: Path) -> None:
+    asked = read_questions(PROJECT / "docs" / "questions.sql")
+    unanswered = [question.words for question in asked if not list(ask(question.sql).rows)]
+    # A clean world rejects nothing.
+    assert unanswered == ["5. Which rules reject most, and in which delivered file?"]
 
 
 def test_the_same_night_again_gives_the_same_rows(lake_after_the_night: Path) -> None:

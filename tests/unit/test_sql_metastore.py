@@ -40,6 +40,7 @@ def test_the_password_stands_in_a_file_of_this_user_only(setting: Callable[[str,
     driver.mkdir()
     (driver / "org.postgresql_postgresql-42.7.10.jar").touch()
     setting("METASTORE", ADDRESS)
+    setting("SQL_WAREHOUSE", "/warehouse")
     setting("METASTORE_PASSWORD", "a<b&c")
     conf = metastore_conf(tmp_path)
     assert conf["spark.sql.catalogImplementation"] == "hive"
@@ -55,16 +56,18 @@ def test_the_password_stands_in_a_file_of_this_user_only(setting: Callable[[str,
 
 
 @pytest.mark.parametrize(
-    ("address", "said"),
+    ("address", "warehouse", "said"),
     [
-        ("postgres://somewhere/metastore", "write it as jdbc:postgresql://HOST:PORT/DATABASE"),
-        (ADDRESS, "run `.venv/bin/python -m musicbox_lib.sql_metastore` once"),
+        ("postgres://somewhere/metastore", "/warehouse", "write it as jdbc:postgresql://HOST:PORT/DATABASE"),
+        (ADDRESS, "", "wants MUSICBOX_SQL_WAREHOUSE beside it"),
+        (ADDRESS, "/warehouse", "run `.venv/bin/python -m musicbox_lib.sql_metastore` once"),
     ],
 )
 def test_a_metastore_that_cannot_be_used_is_refused(
-    setting: Callable[[str, str], None], tmp_path: Path, address: str, said: str
+    setting: Callable[[str, str], None], tmp_path: Path, address: str, warehouse: str, said: str
 ) -> None:
     setting("METASTORE", address)
+    setting("SQL_WAREHOUSE", warehouse)
     with pytest.raises(UsageError, match=said) as refused:
         metastore_conf(tmp_path)
     assert "\n" not in str(refused.value)
