@@ -54,8 +54,8 @@ def metastore_conf(scratch: Path) -> dict[str, str]:
         raise UsageError(f"MUSICBOX_METASTORE is {address!r}: write it as jdbc:postgresql://HOST:PORT/DATABASE.")
     if not settings().sql_warehouse:
         raise UsageError(
-            "MUSICBOX_METASTORE wants MUSICBOX_SQL_WAREHOUSE beside it: a folder, outliving the server, for the tables that "
-            "analysts make."
+            "MUSICBOX_METASTORE wants MUSICBOX_SQL_WAREHOUSE beside it: "
+            "a folder that outlives the server, for the tables that analysts make."
         )
     if not any(driver_folder().glob("*postgresql*.jar")):
         raise UsageError(

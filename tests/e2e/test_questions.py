@@ -111,7 +111,7 @@ def server(night_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         folder,
         terminal,
         MUSICBOX_SQL_PORT=str(port),
-        MUSICBOX_SQL_REFRESH_SECONDS="0.5",
+        MUSICBOX_SQL_REFRESH_SECONDS="2",
         MUSICBOX_DRIVER_MEMORY="1g",
         MUSICBOX_LOCAL_SHUFFLE_PARTITIONS="1",
         TMPDIR=str(folder),
