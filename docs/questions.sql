@@ -117,11 +117,11 @@ LEFT JOIN (SELECT dt, count(*) AS rejected FROM silver.rejected_events GROUP BY 
 ORDER BY b.dt;
 
 -- 15. Which rules did not simply hold lately, and did a night stop over one?
-SELECT rule, severity, count(*) AS nights, sum(unexpected) AS unexpected_rows, max(unexpected_share) AS worst_share,
+SELECT input, rule, severity, count(*) AS nights, sum(unexpected) AS unexpected_rows, max(unexpected_share) AS worst_share,
        count(*) FILTER (WHERE decision = 'stop') AS stopped
 FROM validation_trend
-GROUP BY rule, severity
-ORDER BY unexpected_rows DESC, rule;
+GROUP BY input, rule, severity
+ORDER BY unexpected_rows DESC, input, rule, severity;
 
 -- 16. Who skips: paying or free listeners, and where was the track started?
 SELECT premium, context_type, count(*) AS plays, count(*) FILTER (WHERE skip_2) / count(*) AS skip_rate

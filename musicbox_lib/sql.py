@@ -98,25 +98,24 @@ def _show_table(connection: duckdb.DuckDBPyConnection, found: Table) -> list[str
     if snapshot is None:
         raise DataRefused(f"{found.name} has not been written yet in {lake.root()}: run the nightly DAG first.")
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {found.stage}")
-    columns = shown_columns(found, snapshot)
+    types = {column.name: _duckdb_type(column.type) for column in found.columns}
+    absent = absent_columns(found, snapshot)
     files: list[str] = snapshot.file_uris()
-    selected = ", ".join(f'"{name}"' for name in columns)
+    selected = ", ".join(f'NULL::{types[name]} AS "{name}"' if name in absent else f'"{name}"' for name in types)
     if files:
         # The partition column stands in the folder's name, not in the file.
         hive = ", hive_partitioning = true, hive_types = {'dt': DATE}" if found.partition else ""
         source = f"SELECT {selected} FROM read_parquet({_literal(files)}, union_by_name = true{hive})"
     else:
-        types = {column.name: column.type for column in found.columns}
-        empty = ", ".join(f'NULL::{_duckdb_type(types[name])} AS "{name}"' for name in columns)
+        empty = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in types.items())
         source = f"SELECT {empty} WHERE false"
     connection.execute(f"CREATE VIEW {found.stage}.{found.noun} AS {source}")
     return files
 
 
-def shown_columns(found: Table, snapshot: deltalake.DeltaTable) -> list[str]:
-    """The declared columns that the table has: a column declared after its last write is not there yet."""
-    present = {field.name for field in snapshot.schema().fields}
-    return [name for name in found.column_names if name in present]
+def absent_columns(found: Table, snapshot: deltalake.DeltaTable) -> set[str]:
+    """The columns that were declared after the table's last write: shown as null, so that views stand meanwhile."""
+    return set(found.column_names) - {field.name for field in snapshot.schema().fields}
 
 
 def tables_in(text: str) -> list[str]:

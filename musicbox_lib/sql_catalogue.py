@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from musicbox_lib import lake
-from musicbox_lib.sql import shown_columns, tables_in
+from musicbox_lib.sql import absent_columns, tables_in
 from musicbox_lib.tables import Table, tables
 from musicbox_lib.views import views
 
@@ -38,7 +38,7 @@ def wanted_entries() -> list[Entry]:
         snapshot = lake.snapshot(name) if found.format == "delta" else None
         if snapshot is not None:
             written.add(name)
-            entries.append(_table_entry(found, shown_columns(found, snapshot)))
+            entries.append(_table_entry(found, absent_columns(found, snapshot)))
     for view in views().values():
         if set(tables_in(view.sql)) <= written:
             statement = f"CREATE OR REPLACE VIEW {DATABASE_OF_THE_VIEWS}.{view.name} COMMENT {_text(view.about)} AS "
@@ -46,12 +46,14 @@ def wanted_entries() -> list[Entry]:
     return entries
 
 
-def _table_entry(found: Table, columns: list[str]) -> Entry:
+def _table_entry(found: Table, absent: set[str]) -> Entry:
     """DDL takes no parameters, so names, sentences and the path stand in its text: they come from the contract and
     MUSICBOX_LAKE, never from a query."""
-    about = {column.name: column.about for column in found.columns}
-    listed = ", ".join(f"{_name(column)} COMMENT {_text(about[column])}" for column in columns)
-    selected = ", ".join(map(_name, columns))
+    listed = ", ".join(f"{_name(column.name)} COMMENT {_text(column.about)}" for column in found.columns)
+    selected = ", ".join(
+        f"CAST(NULL AS {column.type}) AS {_name(column.name)}" if column.name in absent else _name(column.name)
+        for column in found.columns
+    )
     select = f"SELECT {selected} FROM delta.{_name(lake.path_of(found.name))}"
     statement = f"CREATE OR REPLACE VIEW {found.name} ({listed}) COMMENT {_text(found.about)} AS {select}"
     return Entry(found.stage, found.noun, select, statement)

@@ -86,6 +86,7 @@ def _write_validation(night: dt.date, rows: int) -> None:
         [
             {
                 "dt": night,
+                "input": "session_logs",
                 "rule": rule,
                 "severity": severity,
                 "evaluated": rows,

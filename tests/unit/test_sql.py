@@ -69,6 +69,14 @@ def test_rows_replaced_by_a_later_write_are_not_seen(rejected: None) -> None:
     assert list(counted.rows) == [(dt.date(2026, 11, 4), 1), (dt.date(2026, 11, 5), 1)]
 
 
+def test_a_column_declared_after_the_last_write_is_null(rejected: None, lake_root: Path) -> None:
+    path = lake.path_of("silver.validation_results")
+    old = {"dt": [dt.date(2026, 11, 5)], "rule": ["parsed"], "severity": ["quarantine"], "evaluated": [9]}
+    old |= {"unexpected": [1], "unexpected_share": [1 / 9], "success": [False], "decision": ["quarantine"]}
+    deltalake.write_deltalake(path, pa.table(old), partition_by=["dt"])
+    assert list(ask("SELECT input, rule, value FROM validation_trend").rows) == [(None, "parsed", None)]
+
+
 def test_a_table_without_rows_answers_with_its_columns(lake_root: Path) -> None:
     path = lake.path_of("silver.rejected_events")
     deltalake.DeltaTable.create(path, deltalake.Schema.from_arrow(REJECTED), partition_by=["dt"])
