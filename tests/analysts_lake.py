@@ -110,6 +110,7 @@ def _write_gold(night: dt.date, plays: list[dict[str, Any]]) -> None:
                 "dt": night,
                 "track_id": track,
                 "plays": count,
+                "quality_by_fold": [0.0] * 10,
                 "skip_rate_shrunk": (at + 1) / 13,
                 "play_share": count / len(plays),
                 "title": f"Song {at}" if at % 5 else None,
@@ -121,7 +122,7 @@ def _write_gold(night: dt.date, plays: list[dict[str, Any]]) -> None:
     fill("gold.track_features", features)
     sessions = {play["user_id"]: play["session_id"] for play in plays}
     rows = [
-        {"dt": night, "user_id": user, "fold": at, "session_id": session, "session_dt": night}
+        {"dt": night, "user_id": user, "fold": at, "session_id": session, "session_dt": night, "n_in_session": 0}
         for at, (user, session) in enumerate(sessions.items())
     ]
     fill("gold.last_sessions", rows)
@@ -155,16 +156,20 @@ def _write_reports(night: dt.date, rng: random.Random) -> None:
     varied: list[dict[str, Any]] = []
     for segment in ("all", "held_out"):
         place = {"dt": night, "segment": segment}
-        rates.append({**place, "policy": "logged", "n": 60, "skip_rate_logged": 1 / 3, "evidence": "ok"})
+        logged = {"skip_rate_logged": 1 / 3, "skip_rate_logged_lo": 0.3, "skip_rate_logged_hi": 0.4}
+        rates.append({**place, "policy": "logged", "n": 60, **logged, "evidence": "ok"})
         varied.append({**place, "policy": "logged", "diversity_ild": 2 / 7, "ild_space": "audio"})
         for policy in POLICIES:
             rate = rng.random() if policy != "item_knn" else None
             evidence = "ok" if rate is not None else "low_ess"
-            rates.append({**place, "policy": policy, "n": 55, "skip_rate_dr": rate, "evidence": evidence})
+            lo, hi = (None, None) if rate is None else (rate - 0.1, rate + 0.1)
+            estimate = {"skip_rate_dr": rate, "skip_rate_dr_lo": lo, "skip_rate_dr_hi": hi, "evidence": evidence}
+            rates.append({**place, "policy": policy, "n": 55, **estimate})
             varied.append({**place, "policy": policy, "diversity_ild": rng.random(), "gini": 0.1 + 0.2})
             measure = {**place, "policy": policy, "n": 55, "evidence": evidence}
-            evaluated.append({**measure, "measure": "skip_rate_dr", "value": rate, "ess": 40.5})
-            evaluated.append({**measure, "measure": "hit_rate_20", "value": rng.random(), "evidence": "ok"})
+            evaluated.append({**measure, "measure": "skip_rate_dr", "value": rate, "lo": lo, "hi": hi, "ess": 40.5})
+            rank = {"measure": "hit_rate_20", "value": rng.random(), "lo": 0.0, "hi": 1.0}
+            evaluated.append({**measure, **rank, "evidence": "ok"})
             if policy != "ddpg_w":
                 ends = {"difference": rate and -rate, "lo": rate and -rate - 0.1, "hi": rate and 0.1 - rate}
                 pair = {**place, "policy": "ddpg_w", "versus": policy, "measure": "skip_rate_dr", "evidence": evidence}

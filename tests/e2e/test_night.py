@@ -142,6 +142,8 @@ def test_every_write_names_the_versions_of_all_that_its_job_read(lake_after_the_
     [model] = rows_of("models.registry")
     assert set(dict(model["inputs"])) == read_by_trainer
     assert [line["model"] for line in inputs["models.registry"]] == [model["model_id"]]
+
+
 def test_every_question_of_an_analyst_has_an_answer(lake_after_the_night: Path) -> None:
     asked = read_questions(PROJECT / "docs" / "questions.sql")
     unanswered = [question.words for question in asked if not list(ask(question.sql).rows)]

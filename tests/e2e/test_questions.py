@@ -225,7 +225,7 @@ def test_a_new_version_is_seen_at_once_and_a_new_table_soon(server: Server) -> N
     count = "SELECT count(*) AS n FROM scores.top3_recommendations"
     [[_, [before]]] = server.beeline([count])
     more = {"dt": NIGHT, "user_id": "late", "rank": 1, "track_id": "t00", "score": 0.1, "propensity": 0.1}
-    write("scores.top3_recommendations", [more | {"source": "actor", "reason_code": "x", "model_id": "x"}])
+    write("scores.top3_recommendations", [more | {"source": "actor", "reason_code": "exploring", "model_id": "x"}])
     assert server.beeline([count]) == [[["n"], [str(int(before) + 1)]]]
     assert "reports.skip_prediction" not in written()
     judged = {"dt": NIGHT, "task": "next_play", "model": "boosting", "measure": "auc", "value": 0.7, "lo": 0.6}
