@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # No sample of the bad values: they stand in quarantine, row by row.
 BASIC = {"result_format": "BASIC", "partial_unexpected_count": 0}
 BOOLEAN = {"result_format": "BOOLEAN_ONLY"}
+NOTHING_RAISED = {"raised_exception": False, "exception_message": None, "exception_traceback": None}
 Held = dict[dt.date, dict[str, bool]]
 
 
@@ -69,19 +70,12 @@ class Judge:
     ) -> dict[str, int]:
         """How many rows break each rule, over all parts: the flagged rows, which are few and persisted, and others, of
         which the split says that none does. `evaluated` rows are what the shares in the documents refer to."""
-        # Success alone costs one Spark job for all rules, counts one more for each: only for those that were broken.
+        expectations = [as_expectation(rule) for rule in rules]
         unexpected = dict.fromkeys((rule.rule for rule in rules), 0)
-        found = None
         for part in parts:
-            batch = self._spark_batch(part)
-            found = _validate(batch, rules, BOOLEAN)
-            broken = {_rule_of(result) for result in found.results if not result.success or _is_mostly(result)}
-            if broken:
-                counted = _validate(batch, [rule for rule in rules if rule.rule in broken], BASIC)
-                for result in counted.results:
-                    unexpected[_rule_of(result)] += int(result.result.get("unexpected_count") or 0)
-        if found is not None:
-            self._found[name] = _with_counts(found, unexpected, evaluated)
+            for rule, count in _count_unexpected(self._spark_batch(part), expectations).items():
+                unexpected[rule] += count
+        self._found[name] = _as_result(name, expectations, unexpected, evaluated)
         return unexpected
 
     def days(self, name: str, results: Sequence[Result], rules: Sequence[Expectation]) -> Held:
@@ -149,8 +143,24 @@ def _of_day(rule: Expectation, result: Result) -> Any:
     return as_expectation(rule, min_value=result.expected_lo, max_value=result.expected_hi)
 
 
-def _validate(batch: Any, rules: Sequence[Expectation], result_format: dict[str, Any]) -> Any:
-    return _checked(batch, [as_expectation(rule) for rule in rules], result_format)
+def _count_unexpected(batch: Any, expectations: Sequence[Any]) -> dict[str, int]:
+    """The unexpected count of each expectation, all in one Spark job: a validation that tells counts and not success
+    alone runs one more job for each rule that was broken (24 of 36 s at 1,000,000 rows)."""
+    calculator = batch._get_metrics_calculator()
+    calculator.show_progress_bars = False
+    asked = {}
+    for one in expectations:
+        told = one.get_validation_dependencies(
+            execution_engine=calculator._execution_engine, runtime_configuration={"result_format": BOOLEAN}
+        )
+        metric = told.metric_configurations[f"{one.map_metric}.unexpected_count"]
+        metric.metric_domain_kwargs["batch_id"] = batch.id
+        asked[str(one.meta["rule"])] = metric
+    found, errors = calculator.compute_metrics(metric_configurations=list(asked.values()), runtime_configuration=None)
+    for rule, metric in asked.items():
+        if metric.id not in found:
+            raise MusicBoxError(f"rule {rule} cannot be evaluated: {errors.get(metric.id)}: mend it.")
+    return {rule: int(found[metric.id] or 0) for rule, metric in asked.items()}
 
 
 def _checked(batch: Any, expectations: Sequence[Any], result_format: dict[str, Any]) -> Any:
@@ -168,22 +178,29 @@ def _rule_of(result: Any) -> str:
     return str(result.expectation_config.meta["rule"])
 
 
-def _is_mostly(result: Any) -> bool:
-    return "mostly" in result.expectation_config.kwargs
+def _as_result(name: str, expectations: Sequence[Any], unexpected: Mapping[str, int], evaluated: int) -> Any:
+    """The counts as Great Expectations tells a validation, for its documents."""
+    from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
 
-
-def _with_counts(found: Any, unexpected: Mapping[str, int], evaluated: int) -> Any:
-    """The result with counts over all rows looked at: it was told of the flagged and of the others one by one."""
-    for result in found.results:
-        count = unexpected[_rule_of(result)]
+    results = []
+    for one in expectations:
+        count = unexpected[str(one.meta["rule"])]
         percent = 100.0 * count / evaluated if evaluated else 0.0
-        mostly = float(result.expectation_config.kwargs.get("mostly", 1.0))
-        result.success = evaluated - count >= mostly * evaluated
-        result.result = {"element_count": evaluated, "unexpected_count": count, "unexpected_percent": percent}
-    statistics = found.statistics
-    held = sum(bool(result.success) for result in found.results)
-    statistics["successful_expectations"] = held
-    statistics["unsuccessful_expectations"] = len(found.results) - held
-    statistics["success_percent"] = 100.0 * held / len(found.results)
-    found.success = held == len(found.results)
-    return found
+        told = {"element_count": evaluated, "unexpected_count": count, "unexpected_percent": percent}
+        mostly = float(one.configuration.kwargs.get("mostly", 1.0))
+        success = evaluated - count >= mostly * evaluated
+        results.append(
+            ExpectationValidationResult(
+                success=success, expectation_config=one.configuration, result=told, exception_info=NOTHING_RAISED
+            )
+        )
+    held = [bool(result.success) for result in results]
+    statistics = {
+        "evaluated_expectations": len(held),
+        "successful_expectations": sum(held),
+        "unsuccessful_expectations": len(held) - sum(held),
+        "success_percent": 100.0 * sum(held) / len(held),
+    }
+    return ExpectationSuiteValidationResult(
+        success=all(held), results=results, suite_name=name, statistics=statistics, meta={}
+    )
