@@ -75,14 +75,14 @@ def cases(spark: SparkSession, events: DataFrame) -> dict[str, Callable[[], obje
     from musicbox_lib.sessions.contexts import as_contexts
     from musicbox_lib.training.transitions import transitions
 
-    features = track_features(events, spark.createDataFrame([], table("bronze.tracks").ddl), DAY).persist()
+    features = track_features(events, spark.createDataFrame([], table("silver.known_tracks").ddl), DAY).persist()
     embeddings = track_embeddings(events, features, DAY).persist()
     known = features.toPandas(), embeddings.toPandas()
     return {
         "contexts": lambda: to_its_end(as_contexts(events)),
         "last_sessions": lambda: to_its_end(last_sessions(events, DAY, 30)),
         "track_features": lambda: to_its_end(
-            track_features(events, spark.createDataFrame([], table("bronze.tracks").ddl), DAY)
+            track_features(events, spark.createDataFrame([], table("silver.known_tracks").ddl), DAY)
         ),
         "transitions": lambda: to_its_end(transitions(events, features, embeddings, DAY)),
         "policy_evaluation": lambda: judge_night(events, *known, None, None, DAY),

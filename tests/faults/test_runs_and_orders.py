@@ -73,10 +73,6 @@ def test_ingests_in_another_order(
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    strict=True,
-    reason="a day judged before an earlier one is delivered does not learn that a session came there as well",
-)
 @pytest.mark.fault("days in order 3, 1, 2", "delivered in that order, a session on days 1 and 3")
 def test_deliveries_in_another_order(
     spark: SparkSession, tmp_path: Path, record_property: Callable[[str, object], None]
