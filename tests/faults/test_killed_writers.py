@@ -34,7 +34,7 @@ JOBS = (
     *("registry", "skip_prediction", "top3_recommendations", "policy_evaluation", "diversity"),
 )
 WITH_TENSORFLOW = ("baselines", "registry", "top3_recommendations", "policy_evaluation")
-QUICK = ("session_events", "listening_events")
+QUICK = ("session_events",)
 
 
 @dataclass

@@ -186,6 +186,13 @@ def test_what_is_no_partition_is_refused(
     assert not lake_root.exists()
 
 
+@pytest.mark.fault("words from outside", "musicbox restore: names of tables that are none")
+@pytest.mark.parametrize("word", PARTITIONS)
+def test_what_is_no_table_is_not_restored(word: str, lake_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert refusal_of(command("restore"), word, capsys)
+    assert not lake_root.exists()
+
+
 @pytest.mark.fault("words from outside", "ids: musicbox recommend --user, registry --model")
 @pytest.mark.parametrize("word", IDS)
 def test_an_id_is_looked_up_and_nothing_else(
