@@ -117,12 +117,15 @@ def test_a_spark_write_meets_a_full_disk(
 
 @pytest.mark.fault("disk full", "overwrite_rows (delta-rs) on a tmpfs with 0 to 48 kB left")
 def test_a_write_without_spark_meets_a_full_disk(
-    small_disk: Path, caplog: pytest.LogCaptureFixture, record_property: Callable[[str, object], None]
+    spark: SparkSession,
+    small_disk: Path,
+    caplog: pytest.LogCaptureFixture,
+    record_property: Callable[[str, object], None],
 ) -> None:
     partition = WritePartition.parse(f"silver.validation_results/dt={DAY}")
 
     def write(count: int) -> None:
-        row = {"dt": DAY, "severity": "warn", "about": "a rule", "evaluated": 9, "unexpected": 0}
+        row = {"dt": DAY, "input": "tracks", "severity": "warn", "about": "a rule", "evaluated": 9, "unexpected": 0}
         row |= {"unexpected_share": 0.0, "success": True, "decision": "go_on"}
         lake.overwrite_rows("tests", [row | {"rule": f"rule {at}"} for at in range(count)], partition)
 

@@ -399,7 +399,7 @@ def use(root: Path) -> tuple[int, int, int]:
     deliver(Path(lake.root()), as_csv(plays("s")))
     run("session_events")
     partition = ReadPartition.parse(f"bronze.session_events/dt={DAY}")
-    row = {"dt": DAY, "rule": "r", "severity": "warn", "about": "a", "evaluated": 1, "unexpected": 0}
+    row = {"dt": DAY, "input": "tracks", "rule": "r", "severity": "warn", "about": "a", "evaluated": 1, "unexpected": 0}
     row |= {"unexpected_share": 0.0, "success": True, "decision": "go_on"}
     target = WritePartition.parse(f"silver.validation_results/dt={DAY}")
     for _ in range(2):
