@@ -21,7 +21,7 @@ export Q ?=
 # When make began: the demo tells how long all of it took, set-up included.
 export MUSICBOX_DEMO_STARTED := $(shell date +%s)
 
-.PHONY: help setup demo test test-all bench lint train nightly backfill sql sql-server report airflow clean
+.PHONY: help setup demo test test-all faults bench lint train nightly backfill sql sql-server report airflow clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -118,6 +118,9 @@ test-all: .setup/ready  ## the slow tests too
 	.venv-airflow/bin/python -m pytest tests/dags || failed=1
 	.venv-train/bin/python -m pytest tests/train || failed=1
 	exit $$failed
+
+faults: .setup/ready  ## every fault, kill -9 to full disks, and their table (an hour; KILLS=2 for less)
+	@$(ENVIRONMENT) && MUSICBOX_FAULT_TABLE=bench/results/faults MUSICBOX_KILLS=$(or $(KILLS),20) .venv/bin/python -m pytest tests/faults
 
 lint: .setup/ready  ## ruff and strict mypy
 	@.venv/bin/ruff check .

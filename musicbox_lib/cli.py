@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from musicbox_lib import full_disk
 from musicbox_lib.errors import MusicBoxError
 from musicbox_lib.synthetic import worlds
 
@@ -218,7 +219,8 @@ def restore(
 def main() -> None:
     """Run the command; a refusal is one sentence and its exit code."""
     try:
-        app()
+        with full_disk.named("musicbox", "the lake"):
+            app()
     except MusicBoxError as refusal:
         typer.echo(f"musicbox: {refusal}", err=True)
         sys.exit(refusal.exit_code)

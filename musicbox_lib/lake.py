@@ -6,6 +6,7 @@ import argparse
 import datetime as dt
 import json
 import logging
+import re
 import subprocess
 import uuid
 from collections import Counter
@@ -15,8 +16,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
-from musicbox_lib import checks
+from musicbox_lib import checks, full_disk
 from musicbox_lib.errors import Conflict, DataRefused, MusicBoxError, UsageError
 from musicbox_lib.settings import PROJECT, settings
 from musicbox_lib.tables import Table, table
@@ -30,6 +32,8 @@ log = logging.getLogger("musicbox.lake")
 LEDGER = "ops.run_ledger"
 PUBLISHED = ("gold", "training", "models", "scores", "reports")
 """Stages that analysts and the jobs of the morning read: a night that went wrong must not empty them."""
+# Spark takes a path with one of []{}*?\ for a pattern, Petastorm cuts it at ? and #, delta-rs reads %20 as a space.
+NO_ROOT = re.compile(r"[\[\]{}*?#%\\\x00-\x1f\x7f]")
 # Readers that open the files themselves (DuckDB, Petastorm) would show deleted rows; the other features that they
 # do not know (column mapping, row tracking, identity) are off unless asked for.
 PLAIN_READERS = {"delta.enableDeletionVectors": "false"}
@@ -143,8 +147,11 @@ def partition_argument(
 
 
 def root() -> str:
-    """The lake's root: absolute where it is local, as given where it is on another file system."""
+    """The lake's root: absolute where it is local, as given where it is on another file system. Raises UsageError for
+    one that some reader would take for a pattern or a part of a URL."""
     lake = settings().lake.rstrip("/")
+    if NO_ROOT.search(lake):
+        raise UsageError(f"MUSICBOX_LAKE is {lake!r}: name a folder without []{{}}*?#%\\ and control characters.")
     return str(local_path(lake).resolve()) if is_local(lake) else lake
 
 
@@ -217,6 +224,11 @@ def snapshot(name: str) -> deltalake.DeltaTable | None:
 
     path = path_of(name)
     return deltalake.DeltaTable(path) if deltalake.DeltaTable.is_deltatable(path) else None
+
+
+def files_of(found: deltalake.DeltaTable) -> list[str]:
+    """A snapshot's files as file systems know them: delta-rs gives them as parts of a URL, a space as %20."""
+    return [unquote(uri) if is_local(uri) else uri for uri in found.file_uris()]
 
 
 def version_of(name: str) -> int:
@@ -402,7 +414,7 @@ def _commit(
 ) -> int:
     """Write the frame in one commit and enter it; `due` rows where that is known."""
     job, found = str(frame.sparkSession.sparkContext.appName), partition.table
-    with table_lock(found.name):
+    with table_lock(found.name), full_disk.named(found.name, root()):
         fenced = _create(found)
         before, note = version_of(found.name), _commit_note(job)
         writer = frame.write.format("delta").mode("overwrite").option("userMetadata", note)
@@ -448,7 +460,7 @@ def overwrite_rows(
         if count > 1:
             raise DataRefused(_too_many(found, count, dict(zip(found.grain, values, strict=True))))
     _refuse_emptying(partition, days, lambda: bool(rows))
-    with table_lock(found.name):
+    with table_lock(found.name), full_disk.named(found.name, root()):
         fenced = _create(found)
         target = deltalake.DeltaTable(path_of(found.name))
         written = pa.Table.from_pylist(list(rows), schema=pa.schema(target.schema().to_arrow()))
@@ -546,7 +558,7 @@ def _enter(
         "code_version": code_version(),
         "written_at": dt.datetime.now(dt.UTC),
     }
-    with table_lock(LEDGER):
+    with table_lock(LEDGER), full_disk.named(LEDGER, root()):
         _create(ledger)
         line = pa.Table.from_pylist(
             [entry], schema=pa.schema(deltalake.DeltaTable(path_of(LEDGER)).schema().to_arrow())

@@ -91,7 +91,7 @@ def plan(name: str, version: int | None) -> Plan:
     wanted = _before(delta, name, present) if version is None else _at(name, version, present)
     number = int(wanted.version())
     _refuse_forgotten(name, number)
-    missing = [path for path in wanted.file_uris() if lake.is_local(path) and not lake.local_path(path).exists()]
+    missing = [path for path in lake.files_of(wanted) if lake.is_local(path) and not lake.local_path(path).exists()]
     if missing:
         raise DataRefused(
             f"{name}: {len(missing)} of the {len(wanted.file_uris())} files of version {number} were vacuumed; nothing "

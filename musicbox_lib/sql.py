@@ -57,6 +57,7 @@ def ask(query: str) -> Answer:
         register(connection, _named_in(query))
         connection.execute(statements[0])
     except duckdb.Error as error:
+        _refuse_removed(error)
         said = str(error).splitlines()[0].rstrip(".!")
         raise UsageError(f"{said}. The tables are {', '.join(queryable())}.") from None
     columns = tuple(column[0] for column in connection.description or ())
@@ -64,8 +65,23 @@ def ask(query: str) -> Answer:
 
 
 def _rows(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
-    while block := connection.fetchmany(2000):
-        yield from block
+    import duckdb
+
+    try:
+        while block := connection.fetchmany(2000):
+            yield from block
+    except duckdb.Error as error:
+        _refuse_removed(error)
+        raise
+
+
+def _refuse_removed(error: Exception) -> None:
+    """Raise DataRefused where DuckDB failed at a file of the lake that is not there any more."""
+    named = re.findall(r'"(?:file://)?([^"]+)"', str(error))
+    if any(path.startswith(lake.root()) and not lake.local_path(path).exists() for path in named):
+        raise DataRefused(
+            f"{named[0]} was removed while it was read: a VACUUM ran meanwhile; ask again, on the newest version."
+        ) from None
 
 
 def register(connection: duckdb.DuckDBPyConnection, names: list[str]) -> None:
@@ -100,7 +116,7 @@ def _show_table(connection: duckdb.DuckDBPyConnection, found: Table) -> list[str
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {found.stage}")
     types = {column.name: _duckdb_type(column.type) for column in found.columns}
     absent = absent_columns(found, snapshot)
-    files: list[str] = snapshot.file_uris()
+    files = lake.files_of(snapshot)
     selected = ", ".join(f'NULL::{types[name]} AS "{name}"' if name in absent else f'"{name}"' for name in types)
     if files:
         # The partition column stands in the folder's name, not in the file.

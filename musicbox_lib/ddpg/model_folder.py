@@ -188,10 +188,19 @@ def save_model(folder: Path, manifest: Manifest, actor: keras.Model, critics: tu
 
 
 def publish(made: Path, place: Path) -> None:
-    """Put a finished folder in its place at once; an older folder there is replaced."""
+    """Put a finished folder in its place at once; an older folder there is replaced, unless it has the same files."""
     place.parent.mkdir(parents=True, exist_ok=True)
+    if _digests(place) == _digests(made):
+        # The same training again. Between two renames a kill would leave a champion without a folder.
+        shutil.rmtree(made)
+        return
     aside = made.with_name(made.name + ".replaced")
     if place.exists():
         place.rename(aside)
     made.rename(place)
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """sha256 by file name; none for a folder that is not there."""
+    return {path.name: sha256_of(path) for path in folder.glob("*") if path.is_file()}

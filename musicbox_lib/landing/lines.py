@@ -74,7 +74,8 @@ def _lines(spark: SparkSession, deliveries: Sequence[Delivery]) -> DataFrame:
 
     text = spark.read.text([delivery.location for delivery in deliveries])
     return text.select(
-        F.col("value").alias("raw_line"),
+        # Spark keeps bytes that are not UTF-8 as they came, and Arrow and DuckDB then refuse to read the whole table.
+        F.make_valid_utf8("value").alias("raw_line"),
         F.col("_metadata.file_path").alias("file_path"),
         F.col("_metadata.file_block_start").alias("file_block_start"),
         F.monotonically_increasing_id().alias("id"),

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import numpy as np
 import numpy.typing as npt
@@ -133,7 +134,8 @@ def row_groups(snapshot: Snapshot, columns: tuple[str, ...], seed: int) -> Itera
         # Petastorm 0.13.1 still calls pyarrow's legacy datasets, and leaves files to the garbage collector.
         warnings.simplefilter("ignore")
         with make_batch_reader(
-            list(snapshot.urls),
+            # Petastorm takes what stands in them for the path itself, %20 and all.
+            [unquote(url) for url in snapshot.urls],
             schema_fields=list(columns),
             reader_pool_type="dummy",
             shuffle_row_groups=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 log = logging.getLogger("musicbox.registry")
+MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 def register(
@@ -63,6 +65,9 @@ def models_folder() -> Path:
 
 def _folder(run_date: dt.date, model: str | None) -> Path:
     if model is not None:
+        # A word from outside that becomes a path.
+        if not MODEL_ID.fullmatch(model):
+            raise UsageError(f"{model!r} is not the name of a model: give one of `ls {models_folder()}`.")
         return models_folder() / model
     manifests = models_folder().glob(f"ddpgw-{run_date}-*/{MANIFEST}")
     newest = max(manifests, key=lambda path: (path.stat().st_mtime_ns, path), default=None)

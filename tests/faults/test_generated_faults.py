@@ -69,6 +69,7 @@ def judged(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Ite
     settings_module.settings.cache_clear()
 
 
+@pytest.mark.fault("planted faults", "each kind of the generator found by its rule, at its place")
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_rule_that_the_truth_names_finds_the_fault(judged: Judged, kind: str) -> None:
     fault = judged.truth[kind]
@@ -79,12 +80,14 @@ def test_the_rule_that_the_truth_names_finds_the_fault(judged: Judged, kind: str
         assert found[place["day"], place["session_id"]] == place["rows"]
 
 
+@pytest.mark.fault("planted faults", "none invented in the sessions beside them")
 def test_nothing_is_found_where_nothing_was_written(judged: Judged) -> None:
     targets = {place["session_id"] for fault in judged.truth.values() for place in fault["where"]}
     # A row without a label is no fault: the real log has 2 % of them.
     assert {session for _, session, rules in judged.broken if rules != ["labelled"]} == targets
 
 
+@pytest.mark.fault("planted faults", "as many rows as were planted")
 def test_a_rule_finds_as_many_rows_as_its_kinds_wrote(judged: Judged) -> None:
     """Over the whole log, for the rules that no other kind breaks beside its own."""
     found = Counter(rule for _, _, rules in judged.broken for rule in rules)

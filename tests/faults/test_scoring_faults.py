@@ -60,6 +60,7 @@ def a_model(root: Path) -> dict[str, str]:
     return files
 
 
+@pytest.mark.fault("scoring", "a champion whose folder is gone is refused")
 def test_a_champion_whose_folder_is_gone(
     spark: SparkSession, lake_root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -72,6 +73,7 @@ def test_a_champion_whose_folder_is_gone(
     assert read("scores.top3_recommendations") == []
 
 
+@pytest.mark.fault("scoring", "a champion with an altered file is refused")
 def test_a_champion_with_an_altered_file(
     spark: SparkSession, lake_root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -84,6 +86,7 @@ def test_a_champion_with_an_altered_file(
     assert read("scores.top3_recommendations") == []
 
 
+@pytest.mark.fault("scoring", "features of another day are refused")
 def test_features_of_another_day_are_refused(
     lake_root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -92,6 +95,7 @@ def test_features_of_another_day_are_refused(
     assert f"gold.track_features/dt={DAY} has not been written: run the job track_features" in sentence
 
 
+@pytest.mark.fault("scoring", "a catalogue of four tracks is refused")
 def test_a_catalogue_of_four_tracks_is_refused(
     spark: SparkSession, lake_root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -119,6 +123,7 @@ def yesterday(spark: SparkSession, lake_root: Path) -> list[tuple[Any, ...]]:
     return shown
 
 
+@pytest.mark.fault("scoring", "a night whose scoring fails shows yesterday's answers")
 def test_a_night_whose_scoring_fails_shows_yesterdays_answers(
     yesterday: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -128,6 +133,7 @@ def test_a_night_whose_scoring_fails_shows_yesterdays_answers(
     assert answers() == yesterday
 
 
+@pytest.mark.fault("scoring", "a chance that cannot be is refused by the table itself")
 def test_a_chance_that_cannot_be_is_refused_by_the_table_itself(
     yesterday: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -146,6 +152,7 @@ def test_a_chance_that_cannot_be_is_refused_by_the_table_itself(
     assert lake.version_of("scores.top3_recommendations") == version
 
 
+@pytest.mark.fault("scoring", "without a champion item_knn answers, twice the same")
 def test_without_a_champion_the_night_is_answered_by_item_knn(
     spark: SparkSession, lake_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -116,3 +116,16 @@ def test_publish_replaces_an_older_folder(tmp_path: Path) -> None:
         publish(made, place)
     assert (place / "file").read_text() == "new"
     assert [path.name for path in tmp_path.rglob("*")] == ["models", "m", "file"]
+
+
+def test_publish_leaves_the_same_files_where_they_stand(tmp_path: Path) -> None:
+    place = tmp_path / "models" / "m"
+    stood = []
+    for _ in range(2):
+        made = tmp_path / "made"
+        made.mkdir()
+        (made / "file").write_text("same")
+        publish(made, place)
+        stood.append(place.stat().st_ino)
+        assert not made.exists()
+    assert stood[0] == stood[1]
