@@ -425,9 +425,6 @@ def test_a_lake_with_an_odd_name_works_or_is_refused(name: str, spark: SparkSess
             assert not any(mark in name for mark in "[]{}*?#%\\\n")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Java's $ also matches before a line separator at the end, and \\s knows ASCII only"
-)
 @pytest.mark.fault("words from outside", "ids that end with, or hold, a Unicode line separator")
 def test_a_line_separator_is_no_part_of_an_id(spark: SparkSession) -> None:
     from pyspark.sql import functions as F
