@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     vacuum_days: int = 7
     """How long a table's replaced files stay, at least 7: as far back as time travel and RESTORE surely reach."""
     keep_landing_days: int | None = None
-    """How many days of session logs landing keeps, counted back from its newest; empty keeps all."""
+    """How many days of session logs landing keeps, counted back from the newest that bronze holds; unset keeps all."""
     keep_bronze_days: int | None = None
     """The same for bronze.session_events; at least as many as landing keeps."""
     keep_silver_days: int | None = None

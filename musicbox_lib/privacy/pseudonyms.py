@@ -112,7 +112,7 @@ def with_pseudonyms(rows: DataFrame, secret: bytes) -> DataFrame:
             "user_id": changed,
             **{name: _id_or_masked(F.col(name)) for name in ("session_id", "track_id")},
             **{
-                name: F.when(F.col("is_parsed") | F.col(name).isin(_known_words(name)), F.col(name)).otherwise(
+                name: F.when(F.col("is_parsed") | F.col(name).isin(known_words(name)), F.col(name)).otherwise(
                     _masked(F.col(name))
                 )
                 for name in WORDS
@@ -137,7 +137,7 @@ def _id_or_masked(word: Column) -> Column:
     return F.when(in_place, word).when(has_length | ~has_position, _masked(word))
 
 
-def _known_words(name: str) -> list[str]:
+def known_words(name: str) -> list[str]:
     """The words that the rules of silver know for a column."""
     sets = [
         rule.kwargs["value_set"]
