@@ -8,6 +8,7 @@ from musicbox_lib.errors import UsageError
 from musicbox_lib.lake import WritePartition
 from musicbox_lib.landing import listing
 from musicbox_lib.landing.lines import delivered_columns, read_counted_rows
+from musicbox_lib.privacy import pseudonyms
 from musicbox_lib.sessions import ingest
 from musicbox_lib.spark import session
 from musicbox_lib.tables import table
@@ -42,7 +43,7 @@ def main(run_date: dt.date, session_events: WritePartition, tracks: WritePartiti
     for partition, deliveries, (rows, count) in read:
         days = sorted({delivery.day for delivery in deliveries})
         # A line number comes once in its file: the grain holds by construction.
-        lake.publish(rows, partition, count, ingest.fingerprints(deliveries), days)
+        lake.publish(pseudonyms.applied(rows), partition, count, ingest.fingerprints(deliveries), days)
 
 
 if __name__ == "__main__":

@@ -216,6 +216,37 @@ def restore(
         typer.echo(f"Done, as version {put_back(planned)}.")
 
 
+@app.command("forget-user")
+def forget_user(
+    user: Annotated[str, typer.Argument(help="The user's delivered id, or their pseudonym.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,
+) -> None:
+    """Forget a user: every row, session and landed line of theirs goes, replaced files once VACUUM may take them, and a
+    receipt that names nobody stays. Run it again to complete a receipt, or to hear whether a user was forgotten.
+
+    Example: `musicbox forget-user u000017 --dry-run`
+    """
+    from musicbox_lib.privacy.answer import show_forgetting, show_what_would_go
+
+    typer.echo((show_what_would_go if dry_run else show_forgetting)(user))
+
+
+@app.command()
+def maintain(
+    step: Annotated[Literal["retention", "registry", "optimize", "vacuum"], typer.Argument(help="What to do.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what it would do.")] = False,
+) -> None:
+    """Do one step of the weekly upkeep: `retention` removes days past their time (MUSICBOX_KEEP_…_DAYS), `registry`
+    model folders that nothing asks for, `optimize` packs small files, `vacuum` removes files that were replaced
+    MUSICBOX_VACUUM_DAYS ago.
+
+    Example: `musicbox maintain vacuum --dry-run`
+    """
+    from musicbox_lib.upkeep.steps import show_plan, show_step
+
+    (show_plan if dry_run else show_step)(step)
+
+
 def main() -> None:
     """Run the command; a refusal is one sentence and its exit code."""
     try:

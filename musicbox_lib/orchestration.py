@@ -187,6 +187,20 @@ def command(name: str, /, *words: str) -> Program:
     )
 
 
+def upkeep(step: str, /, *after: Program) -> Program:
+    """The task that runs `musicbox maintain STEP`, after the given ones and never beside a job that writes."""
+    made = Program(
+        task_id=step,
+        words=[str(environment.JOBS / "bin" / "musicbox"), "maintain", step],
+        env_vars=job_environment(),
+        pool=POOL,
+        on_failure_callback=log_failure,
+    )
+    for one in after:
+        one >> made
+    return made
+
+
 @task(multiple_outputs=True, retries=0, on_failure_callback=log_failure)
 def run_date() -> dict[str, str]:
     """The run's first task: the run date and the days counted from it, resolved once, printed, validated."""

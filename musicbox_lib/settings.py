@@ -61,6 +61,24 @@ class Settings(BaseSettings):
     """The database's user."""
     metastore_password: SecretStr = SecretStr("")
     """That user's password."""
+    user_key: SecretStr = SecretStr("")
+    """The key that makes users pseudonyms, at least 16 characters; empty keeps the delivered ids."""
+    user_key_file: Path | None = None
+    """A file that holds the key instead."""
+    vacuum_days: int = 7
+    """How long a table's replaced files stay, at least 7: as far back as time travel and RESTORE surely reach."""
+    keep_landing_days: int | None = None
+    """How many days of session logs landing keeps, counted back from the newest that bronze holds; unset keeps all."""
+    keep_bronze_days: int | None = None
+    """The same for bronze.session_events; at least as many as landing keeps."""
+    keep_silver_days: int | None = None
+    """The same for silver; at least as many as bronze keeps, and as nights and trainings read."""
+    keep_gold_days: int | None = 60
+    """The same for the gold tables: a night reads its own day and the one before."""
+    keep_training_days: int | None = 30
+    """The same for training.transitions: a training reads its own day."""
+    keep_baselines_days: int = 180
+    """How many days of models.baselines, counted back from the newest, keep their folders."""
     mssd_log: Path = PROJECT.parent / "shared" / "data" / "mssd_sessions_4000.csv.gz"
     """The real listening log that tests marked `mssd` read."""
 

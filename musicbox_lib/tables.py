@@ -88,6 +88,11 @@ class Table:
         return self.name.split(".")[1]
 
     @property
+    def is_about_users(self) -> bool:
+        """Whether rows name a listener or one of their sessions."""
+        return not {"user_id", "session_id"}.isdisjoint(self.column_names)
+
+    @property
     def ddl(self) -> str:
         """All columns as Spark DDL."""
         return ", ".join(column.ddl for column in self.columns)

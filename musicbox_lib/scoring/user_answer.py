@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from musicbox_lib import lake
 from musicbox_lib.errors import DataRefused
+from musicbox_lib.privacy.pseudonyms import names_of
 from musicbox_lib.tables import table
 
 if TYPE_CHECKING:
@@ -68,8 +69,10 @@ def find_answer(user_id: str | None, day: dt.date | None) -> UserAnswer:
     if user_id is None:
         users = _rows(SCORES, day, columns=["user_id"])
         user_id = min(row["user_id"] for row in users)
-    slate = sorted(_rows(SCORES, day, ("user_id", "=", user_id)), key=lambda row: int(row["rank"]))
-    contexts = _rows(SESSIONS, day, ("user_id", "=", user_id))
+    # Asked by the delivered id, a pseudonym is found too.
+    named = ("user_id", "in", sorted(names_of(user_id)))
+    slate = sorted(_rows(SCORES, day, named), key=lambda row: int(row["rank"]))
+    contexts = _rows(SESSIONS, day, named)
     if not slate or not contexts:
         raise DataRefused(f"user {user_id!r} was not active on {day}: leave --user out to see one who was.")
     heard = contexts[0]["n_in_session"]
@@ -78,7 +81,7 @@ def find_answer(user_id: str | None, day: dt.date | None) -> UserAnswer:
     asked = {track for track, _ in session} | {row["track_id"] for row in slate}
     asked |= {row["because_track_id"] for row in slate if row["because_track_id"]}
     known = _rows(TRACKS, day, ("track_id", "in", sorted(asked)), columns=["track_id", "title", "artist"])
-    return UserAnswer(day, user_id, session, slate, {row["track_id"]: row for row in known})
+    return UserAnswer(day, contexts[0]["user_id"], session, slate, {row["track_id"]: row for row in known})
 
 
 def _rows(name: str, day: dt.date, *where: tuple[str, str, Any], columns: list[str] | None = None) -> list[Row]:

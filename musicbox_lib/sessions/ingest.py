@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from musicbox_lib import ledger
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.landing import places
 from musicbox_lib.landing.places import Delivery
+from musicbox_lib.privacy import pseudonyms
 
 
 def fingerprints(deliveries: Sequence[Delivery]) -> dict[str, str]:
-    """What the ledger records of the deliveries: path below landing -> fingerprint."""
-    return {delivery.path: delivery.fingerprint for delivery in deliveries}
+    """What the ledger records of the deliveries: path below landing -> fingerprint, with the mark of the key that
+    users were made pseudonyms by: under another key a day is ingested anew."""
+    mark = pseudonyms.key_mark()
+    return {delivery.path: delivery.fingerprint + (f":{mark}" if mark else "") for delivery in deliveries}
+
+
+def delivered_on(day: dt.date, inputs: Mapping[str, str]) -> dict[str, str]:
+    """Of what a write had read, the day's files. A word that is no path below landing is none."""
+    return {path: mark for path, mark in inputs.items() if "/" in path and places.day_of_path(path) == day}
 
 
 def unknown_to_ledger(deliveries: Sequence[Delivery], name: str) -> list[Delivery]:
@@ -26,7 +34,7 @@ def unknown_to_ledger(deliveries: Sequence[Delivery], name: str) -> list[Deliver
     for day, group in groupby(ordered, lambda delivery: delivery.day):
         files = list(group)
         known = writes[day].inputs if day in writes else {}
-        if fingerprints(files) != {path: mark for path, mark in known.items() if places.day_of_path(path) == day}:
+        if fingerprints(files) != delivered_on(day, known):
             found += files
     return found
 

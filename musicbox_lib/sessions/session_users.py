@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from musicbox_lib.landing.lines import read_rows
 from musicbox_lib.landing.listing import user_files
+from musicbox_lib.privacy import pseudonyms
 from musicbox_lib.tables import table
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def with_user(events: DataFrame, session_users: DataFrame) -> DataFrame:
 
 
 def read(spark: SparkSession) -> DataFrame:
-    """The session_users files of landing as (session_id, user_id) strings; no rows where there are none.
+    """The session_users files of landing as (session_id, user_id) strings, the users as pseudonyms where a key is set;
+    no rows where there are none.
 
     Raises DataRefused for a file whose header is not `session_id,user_id`.
     """
@@ -37,4 +39,6 @@ def read(spark: SparkSession) -> DataFrame:
     landed = table("landing.session_users")
     if not files:
         return spark.createDataFrame([], landed.ddl)
-    return read_rows(spark, files, landed, landed.column_names).where("is_parsed").select(*landed.column_names)
+    rows = read_rows(spark, files, landed, landed.column_names).where("is_parsed").select(*landed.column_names)
+    key = pseudonyms.key()
+    return rows if key is None else rows.withColumn("user_id", pseudonyms.pseudonym_of(rows["user_id"], key))

@@ -21,7 +21,7 @@ from musicbox_lib import environment, orchestration
 from musicbox_lib.settings import PROJECT
 from musicbox_lib.tables import tables
 
-DAGS = ("musicbox_nightly", "musicbox_training", "musicbox_backfill")
+DAGS = ("musicbox_nightly", "musicbox_training", "musicbox_backfill", "musicbox_maintenance")
 GOLDEN = PROJECT / "tests" / "golden" / "commands"
 DAYS = {"run_date": "2026-11-05", "day_before": "2026-11-04", "training_from": "2026-09-07"}
 
@@ -60,7 +60,7 @@ def rendered(dag: Any) -> str:
     )
 
 
-@pytest.mark.parametrize("name", ["musicbox_nightly", "musicbox_training"])
+@pytest.mark.parametrize("name", ["musicbox_nightly", "musicbox_training", "musicbox_maintenance"])
 def test_the_rendered_commands_are_the_golden_ones(dags: dict[str, Any], name: str) -> None:
     golden = GOLDEN / f"{name}.txt"
     if os.environ.get("REBUILD_GOLDENS") == "yes":
@@ -156,6 +156,17 @@ def test_the_schedules_mean_the_day_that_just_ended(dags: dict[str, Any]) -> Non
     assert run_after(dags["musicbox_training"], now) == (
         dt.datetime(2026, 11, 22, tzinfo=dt.UTC), dt.datetime(2026, 11, 23, tzinfo=dt.UTC)
     )  # fmt: skip
+    # Sunday noon, between two nights.
+    assert run_after(dags["musicbox_maintenance"], now)[1] == dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
+
+
+def test_the_upkeep_waits_for_whoever_writes(dags: dict[str, Any]) -> None:
+    upkeep = dags["musicbox_maintenance"]
+    assert [task.task_id for task in upkeep.topological_sort()][-1] == "vacuum"
+    assert {task.task_id for task in upkeep.get_task("vacuum").get_flat_relatives(upstream=True)} == {
+        *("registry", "retention", "optimize"),
+    }
+    assert {(task.pool, task.pool_slots) for task in upkeep.tasks} == {("spark", 1)}
 
 
 @pytest.mark.parametrize(

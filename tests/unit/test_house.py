@@ -82,7 +82,8 @@ def test_only_the_reader_imports_petastorm_and_only_the_lake_writes() -> None:
         if "replaceWhere" in path.read_text() or attributes & WRITES:
             writers.append(path.name)
     assert importers == ["reader.py"]
-    assert [name for name in writers if name != "class_archive.py"] == ["lake.py"]
+    # lake_files.py changes a table's files and none of its rows: OPTIMIZE, VACUUM, a log cut short.
+    assert [name for name in writers if name != "class_archive.py"] == ["lake.py", "lake_files.py"]
 
 
 def test_only_the_evaluation_and_the_generator_open_the_truth() -> None:

@@ -1,0 +1,1 @@
+"""Users as pseudonyms, and users forgotten."""

@@ -1,0 +1,105 @@
+"""`musicbox maintain STEP`: one step of the weekly upkeep, each safe to run again, and what it shows."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any, Literal
+
+from musicbox_lib import lake, lake_files
+from musicbox_lib.privacy import receipts
+from musicbox_lib.settings import settings
+from musicbox_lib.sql import Answer
+from musicbox_lib.sql_output import show
+from musicbox_lib.tables import tables
+from musicbox_lib.upkeep import model_folders, retention
+
+Step = Literal["retention", "registry", "optimize", "vacuum"]
+
+
+def show_step(step: Step) -> None:
+    """Do a step and print what it did; raises UsageError for settings that make no sense, Conflict for a held table."""
+    STEPS[step][0]()
+
+
+def show_plan(step: Step) -> None:
+    """Print what the step would do. Changes nothing."""
+    STEPS[step][1]()
+
+
+def _print(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+    show(Answer(columns, iter(rows)), "table")
+
+
+def _written() -> list[str]:
+    return [one.name for one in tables().values() if one.format == "delta" and lake.snapshot(one.name) is not None]
+
+
+def _retention_plan() -> None:
+    _show_days(retention.to_remove(), {})
+
+
+def _retention() -> None:
+    found = retention.to_remove()
+    _show_days(found, retention.remove(found))
+
+
+def _show_days(found: list[retention.Past], gone: dict[str, int]) -> None:
+    rows = [(one.name, len(one.days), one.days[0], one.days[-1], gone.get(one.name)) for one in found]
+    _print(("past their time", "days", "from", "to", "rows or files removed"), rows)
+
+
+def _registry_plan() -> None:
+    _show_folders(model_folders.to_remove(dt.datetime.now(dt.UTC)))
+
+
+def _registry() -> None:
+    found = model_folders.to_remove(dt.datetime.now(dt.UTC))
+    model_folders.remove(found)
+    _show_folders(found)
+
+
+def _show_folders(found: list[model_folders.Unwanted]) -> None:
+    _print(("model folder", "why it goes"), [(one.folder.name, one.why) for one in found])
+
+
+def _optimize_plan() -> None:
+    small = {name: lake_files.small_files(name) for name in _written()}
+    rows = [(name, len(days), sum(days.values())) for name, days in small.items() if days]
+    _print(("table", "partitions", "small files"), rows)
+
+
+def _optimize() -> None:
+    done = {name: lake_files.optimize(name) for name in _written()}
+    rows = [(name, before, after) for name, (before, after) in done.items() if before]
+    _print(("table", "files before", "files after"), rows)
+
+
+def _vacuum_plan() -> None:
+    days = lake_files.retention_days(settings().vacuum_days)
+    old = {name: len(lake_files.old_files(name, days)) for name in _written()}
+    _print((f"table, files replaced {days} days ago", "files"), [(name, count) for name, count in old.items() if count])
+
+
+def _vacuum() -> None:
+    days = lake_files.retention_days(settings().vacuum_days)
+    gone = {name: lake_files.vacuum(name, days) for name in _written()}
+    completed: list[tuple[str, int]] = []
+    for receipt in receipts.all_receipts() if lake.is_local(lake.root()) else ():
+        if receipt.completed is None:
+            receipt.settle(days, dt.datetime.now(dt.UTC))
+            completed += [(f"receipt {receipt.number} completed", 0)] if receipt.completed else []
+    _print(
+        (f"table, files replaced {days} days ago", "files removed"),
+        [(name, count) for name, count in gone.items() if count] + completed,
+    )
+
+
+STEPS: dict[Step, tuple[Callable[[], None], Callable[[], None]]] = {
+    "retention": (_retention, _retention_plan),
+    "registry": (_registry, _registry_plan),
+    "optimize": (_optimize, _optimize_plan),
+    "vacuum": (_vacuum, _vacuum_plan),
+}
+"""Each step and its dry run, in the order of the week: what retention takes from a table, VACUUM takes from the disk a
+week later."""
