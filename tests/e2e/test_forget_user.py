@@ -35,6 +35,9 @@ from musicbox_lib.settings import PROJECT
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+# Two nights, and several more of the tests' own.
+pytestmark = pytest.mark.slow
+
 BEFORE = DAY - dt.timedelta(days=1)
 GONE, SESSIONS = "gone-user-7001", ("first-of-gone", "second-of-gone", "third-of-gone", "mapped-of-gone")
 NEAR = GONE[:-1]

@@ -82,6 +82,7 @@ def test_the_user_stands_where_a_line_is_changed() -> None:
     assert names[len(required_columns(table("landing.session_logs")))] == "user_id"
 
 
+@pytest.mark.slow
 def test_lines_are_masked_and_break_the_same_rules(
     spark: SparkSession, lake_root: Path, keyed: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

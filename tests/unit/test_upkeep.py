@@ -197,6 +197,7 @@ def test_every_step_shows_an_empty_lake(lake_root: Path) -> None:
     assert versions() == dict.fromkeys(versions(), -1)
 
 
+@pytest.mark.slow
 def test_the_next_night_takes_nothing_in_again(
     spark: SparkSession, lake_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
