@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import os
 import shutil
 import threading
@@ -38,6 +39,8 @@ def as_expectation(rule: Expectation, **bounds: float | None) -> Any:
 
 def _quiet_import() -> Any:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    # At INFO its import alone says two hundred lines of itself.
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     import great_expectations
 
     return great_expectations
