@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,7 +35,7 @@ def keyed(monkeypatch: pytest.MonkeyPatch) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("key", [b"0123456789abcdef", b"k" * 64, b"k" * 65, "schlüssel-äöü-€-0".encode()])
 def test_sparks_columns_give_pythons_hmac(spark: SparkSession, key: bytes) -> None:
-    ids = ["u_000012", "jürgen", "用户", "", "a b", "x" * 129, "null", "\U0001f3b5"]
+    ids = ["u_000012", "jürgen", "用户", "", "a b", "x" * 129, "null", "a\u00a0b", "a\u2028", "a\x85", "\U0001f3b5"]
     rows = spark.createDataFrame([*((word,) for word in ids), (None,)], "id string")
     found = [row[0] for row in rows.select(pseudonyms.pseudonym_of(F.col("id"), key)).collect()]
     assert found[-1] is None
@@ -42,7 +43,7 @@ def test_sparks_columns_give_pythons_hmac(spark: SparkSession, key: bytes) -> No
         assert given == pseudonyms.pseudonym(word, key)
         assert given.endswith(hmac.new(key, word.encode(), hashlib.sha256).hexdigest())
         # What user_id_pattern refuses it must go on refusing.
-        assert (" " in given) == (not 0 < len(word) <= 128 or " " in word)
+        assert (" " in given) == (re.fullmatch(r"[^\s\x00-\x1f\x7f-\x9f]{1,128}", word) is None)
 
 
 def test_a_plan_does_not_tell_the_key(spark: SparkSession, keyed: bytes) -> None:
@@ -75,6 +76,11 @@ def test_a_key_is_long_and_given_once(tmp_path: Path, monkeypatch: pytest.Monkey
         pseudonyms.key()
     assert "short" not in str(refusal.value)
     settings_module.settings.cache_clear()
+
+
+def test_an_id_is_what_the_rule_lets_pass() -> None:
+    [rule] = [rule for rule in table("silver.listening_events").expectations if rule.rule == "user_id_pattern"]
+    assert rule.kwargs["regex"] == pseudonyms.AN_ID
 
 
 def test_the_user_stands_where_a_line_is_changed() -> None:
