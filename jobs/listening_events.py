@@ -60,6 +60,8 @@ def main(
         lake.overwrite(described.valid, known_tracks, inputs, described.days)
     lake.overwrite(played.rejected, rejected_events, inputs, played.days)
     lake.publish(played.valid, listening_events, played.rows, inputs, played.days)
+    # Every plan made later in this session would be held against what is still kept.
+    spark.catalog.clearCache()
 
 
 if __name__ == "__main__":
