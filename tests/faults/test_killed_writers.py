@@ -80,9 +80,11 @@ def kill_and_run_again(kitchen: Kitchen, kills: int) -> tuple[int, Counter[str],
         ended = victim.answer(moment)
         victim.kill()
         started += 1
-        assert started < 3 * kills + 3, "the victims end before they are killed"
+        assert started < 3 * kills + 12, "the victims end before they are killed"
         following = kitchen.victim(started)
         if ended is not None:
+            # The machine was busier when the job was timed: what this victim took is nearer to its working time.
+            seconds = min(seconds, float(ended["seconds"]))
             continue
         done += 1
         with the_lake(lake):
