@@ -118,6 +118,7 @@ class Judge:
                 suite.add_expectation_configuration(result.expectation_config)
             self._context.suites.add(suite)
             found.suite_name = name
+            found.meta |= {"run_id": run, "great_expectations_version": gx.__version__}
             key = ValidationResultIdentifier(ExpectationSuiteIdentifier(name), run, name)
             self._context.validation_results_store.set(key, found)
         self._context.build_data_docs()

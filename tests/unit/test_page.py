@@ -108,7 +108,7 @@ def night(spark: SparkSession, lake_root: Path) -> Path:
         "models.registry",
         [{"model_id": "m-1105", "dt": dt.date(2026, 11, 3), "status": "champion", "promoted": True, "reason": "first"}],
     )
-    rule = {"dt": DAY, "evaluated": 3470, "unexpected_share": 0.0}
+    rule = {"dt": DAY, "input": "session_logs", "evaluated": 3470, "unexpected_share": 0.0}
     write(
         "silver.validation_results",
         [
