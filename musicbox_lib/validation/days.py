@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from musicbox_lib import lake, ledger
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.lake import ReadPartition, WritePartition
-from musicbox_lib.validation.night import history
+from musicbox_lib.validation.night import Nights, measured_nights
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -21,19 +21,22 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Past:
-    """The days to judge, oldest first, all days delivered up to the night, and what the day rules measured in the 28
-    nights before the first of them."""
+    """The days to judge, oldest first, all days delivered, and what the day rules measured in the nights around them;
+    a day looks at what lies before it alone."""
 
     days: list[dt.date]
     delivered: list[dt.date]
-    history: dict[str, list[float]]
+    nights: Nights
 
 
 def past(bronze: ReadPartition, valid: WritePartition, results: WritePartition, entered: str) -> Past:
     """What a night knows before it judges an input; `entered` is the input's name in the results."""
-    days = days_to_judge(bronze, valid)
-    delivered = [day for day in lake.days_of(bronze.table.name) if day <= bronze.run_date]
-    return Past(days, delivered, history(results.table.name, entered, days[0]) if days else {})
+    return past_of(days_to_judge(bronze, valid), bronze, results, entered)
+
+
+def past_of(days: list[dt.date], bronze: ReadPartition, results: WritePartition, entered: str) -> Past:
+    """The past of those days."""
+    return Past(days, lake.days_of(bronze.table.name), measured_nights(results.table.name, entered, days))
 
 
 def days_to_judge(bronze: ReadPartition, valid: WritePartition) -> list[dt.date]:
@@ -75,7 +78,8 @@ def events_to_judge(
         ", ".join(map(str, later)),
     )
     days = [*found.days, *later]
-    return only(lake.read(spark, ReadPartition(bronze.table, None, later[-1])), days), replace(found, days=days)
+    whole = past_of(days, bronze, results, "session_logs")
+    return only(lake.read(spark, ReadPartition(bronze.table, None, later[-1])), days), whole
 
 
 def later_days(

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Counts = dict[dt.date, dict[str, int]]
 Measures = dict[dt.date, dict[str, float | None]]
+Nights = dict[dt.date, dict[str, float]]
+"""Night -> day rule -> what it measured."""
 
 
 def counts_by_day(flagged: DataFrame, days: Sequence[dt.date]) -> Counts:
@@ -46,25 +48,29 @@ def hold_against_bronze(measures: Measures, bronze: ReadPartition) -> None:
             raise MusicBoxError(f"{day}: {rows} rows in {bronze.table.name} but {told['rows']:.0f} were judged.")
 
 
-def history(name: str, entered: str, day: dt.date) -> dict[str, list[float]]:
-    """The values of each day rule in the 28 nights before a day, oldest first; `entered` is the input's name."""
+def measured_nights(name: str, entered: str, days: Sequence[dt.date]) -> Nights:
+    """What the day rules measured on every night from 28 before the first of the days to the last; `entered` is the
+    input's name."""
     found = lake.snapshot(name)
-    if found is None or "value" not in {field.name for field in found.schema().fields}:
+    if found is None or not days or "value" not in {field.name for field in found.schema().fields}:
         return {}
-    first = day - dt.timedelta(days=NIGHTS)
-    wanted = [("dt", ">=", first), ("dt", "<", day), ("input", "=", entered)]
-    rows = found.to_pyarrow_table(columns=["dt", "rule", "value"], filters=wanted).to_pylist()
-    values: dict[str, list[float]] = {}
-    for row in sorted(rows, key=lambda row: row["dt"]):
+    first = min(days) - dt.timedelta(days=NIGHTS)
+    wanted = [("dt", ">=", first), ("dt", "<", max(days)), ("input", "=", entered)]
+    nights: Nights = {}
+    for row in found.to_pyarrow_table(columns=["dt", "rule", "value"], filters=wanted).to_pylist():
         if row["value"] is not None:
-            values.setdefault(row["rule"], []).append(row["value"])
+            nights.setdefault(row["dt"], {})[row["rule"]] = row["value"]
+    return nights
+
+
+def values_before(nights: Nights, day: dt.date) -> dict[str, list[float]]:
+    """The values of each day rule in the 28 nights before a day, oldest first."""
+    values: dict[str, list[float]] = {}
+    for night in sorted(nights):
+        if day - dt.timedelta(days=NIGHTS) <= night < day:
+            for rule, value in nights[night].items():
+                values.setdefault(rule, []).append(value)
     return values
-
-
-def with_new(values: dict[str, list[float]], results: Sequence[Result]) -> dict[str, list[float]]:
-    """The history with a day that was just judged."""
-    new = {result.rule: result.value for result in results if result.value is not None}
-    return {rule: [*values.get(rule, []), *([new[rule]] if rule in new else [])] for rule in {*values, *new}}
 
 
 def others_of_these_days(name: str, results: Sequence[Result]) -> list[dict[str, Any]]:

@@ -88,10 +88,10 @@ def sampled(rows: DataFrame, count: int) -> DataFrame:
 
 def _results(counts: Counts, found: Measures, past: Past, rules: Table) -> list[Result]:
     results: list[Result] = []
-    known = past.history
+    nights = dict(past.nights)
     for day in past.days:
-        told = judge(day, counts[day], found[day], known, rules)
-        known = night.with_new(known, told)
+        told = judge(day, counts[day], found[day], night.values_before(nights, day), rules)
+        nights[day] = {result.rule: result.value for result in told if result.value is not None}
         results += told
     return results
 

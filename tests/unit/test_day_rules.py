@@ -10,7 +10,7 @@ from musicbox_lib.errors import MusicBoxError
 from musicbox_lib.tables import table
 from musicbox_lib.validation import decision
 from musicbox_lib.validation.decision import NIGHTS, Result, judge
-from musicbox_lib.validation.night import with_new
+from musicbox_lib.validation.night import values_before
 from musicbox_lib.validation.rules import day_rules, row_rules
 from musicbox_lib.validation.suite import Judge
 
@@ -92,12 +92,9 @@ def test_the_bounds_are_the_median_and_five_spreads_of_the_last_28_nights() -> N
     assert decision.bounds(rule, [1_000.0] * 28) == (500.0, 1_500.0)
 
 
-def test_a_day_just_judged_is_history_for_the_next() -> None:
-    told = list(results({"rows_as_usual": [1.0]}, unknown_track_share=None).values())
-    known = with_new({"rows_as_usual": [1.0], "gone": [2.0]}, told)
-    assert known["rows_as_usual"] == [1.0, 1_000.0]
-    assert known["gone"] == [2.0]
-    assert "unknown_tracks_as_usual" not in known
+def test_a_day_looks_at_the_28_nights_before_it_and_at_no_later_one() -> None:
+    nights = {DAY + dt.timedelta(days=off): {"rows_as_usual": float(off)} for off in (-29, -28, -1, 0, 1)}
+    assert values_before(nights, DAY) == {"rows_as_usual": [-28.0, -1.0]}
 
 
 def test_great_expectations_comes_to_the_same_or_the_night_stops() -> None:
