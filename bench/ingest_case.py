@@ -4,18 +4,16 @@ seconds (a JVM's start apart), the peak memory of the process and its JVM, and t
 from __future__ import annotations
 
 import datetime as dt
-import importlib.util
 import json
 import resource
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from bench import ingest_duckdb
-from musicbox_lib import lake
+from musicbox_lib import job, lake
 from musicbox_lib.lake import ReadPartition
 from musicbox_lib.sessions import arguments
 from musicbox_lib.settings import PROJECT
@@ -28,12 +26,9 @@ if TYPE_CHECKING:
 Rows = dict[str, int]
 
 
-def _job(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"job_{name}", PROJECT / "jobs" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def _run(name: str, given: dict[str, str]) -> None:
+    program = job.program(PROJECT / "jobs" / f"{name}.py")
+    program.main(**vars(program.arg_parser().parse_args(arguments.as_words(given))))
 
 
 def _rows(*names: str) -> Rows:
@@ -43,12 +38,8 @@ def _rows(*names: str) -> Rows:
 
 def musicbox(day: str) -> Rows:
     """The two jobs of a night, as they are."""
-    for name, given in (
-        ("session_events", arguments.session_events(day)),
-        ("listening_events", arguments.listening_events(day)),
-    ):
-        job = _job(name)
-        job.main(**vars(job.arg_parser().parse_args(arguments.as_words(given))))
+    _run("session_events", arguments.session_events(day))
+    _run("listening_events", arguments.listening_events(day))
     return _rows("silver.listening_events", "silver.rejected_events", "silver.validation_results")
 
 
@@ -60,8 +51,7 @@ def unvalidated(day: str) -> Rows:
     from musicbox_lib.validation.listening_events import as_listening_events
     from musicbox_lib.validation.session_facts import session_facts
 
-    job = _job("session_events")
-    job.main(**vars(job.arg_parser().parse_args(arguments.as_words(arguments.session_events(day)))))
+    _run("session_events", arguments.session_events(day))
     spark = session("unvalidated")
     events = lake.read(spark, ReadPartition.parse(f"bronze.session_events/dt={day}")).where(
         "is_parsed AND track_id IS NOT NULL AND session_position IS NOT NULL"

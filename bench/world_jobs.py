@@ -4,10 +4,9 @@ run in a JVM each, without what no quality table asks for (skip prediction, repo
 from __future__ import annotations
 
 import datetime as dt
-import importlib.util
 import subprocess
 
-from musicbox_lib import environment, lake
+from musicbox_lib import environment, job, lake
 from musicbox_lib.sessions import arguments
 from musicbox_lib.settings import PROJECT, settings
 
@@ -46,8 +45,5 @@ def run_jobs(day: dt.date) -> None:
         if name == "trainer":
             subprocess.run([str(environment.TRAIN / "bin" / "python"), str(path), *words], cwd=PROJECT, check=True)
             continue
-        found = importlib.util.spec_from_file_location(f"bench_{name}", path)
-        assert found is not None and found.loader is not None
-        job = importlib.util.module_from_spec(found)
-        found.loader.exec_module(job)
-        job.main(**vars(job.arg_parser().parse_args(words)))
+        program = job.program(path)
+        program.main(**vars(program.arg_parser().parse_args(words)))

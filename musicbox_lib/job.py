@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import logging
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 
 from musicbox_lib import full_disk
 from musicbox_lib.errors import MusicBoxError
 
 log = logging.getLogger("musicbox")
+
+
+def program(path: Path) -> ModuleType:
+    """A job's program as a module, for who asks it for its arguments or runs it in a process of its own."""
+    spec = importlib.util.spec_from_file_location(f"musicbox_job_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def run(parser: argparse.ArgumentParser, main: Callable[..., None]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
-import importlib.util
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -80,12 +79,7 @@ def deliver(root: Path, content: bytes, name: str = "log.csv.gz", day: dt.date =
 
 
 def the_job(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"job_{name}", PROJECT / "jobs" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return job.program(PROJECT / "jobs" / f"{name}.py")
 
 
 def words(name: str, day: dt.date | str = DAY) -> list[str]:

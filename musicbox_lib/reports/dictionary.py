@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from musicbox_lib import job
 from musicbox_lib.lake import LEDGER, ReadPartition, WritePartition
 from musicbox_lib.settings import PROJECT
 from musicbox_lib.sql import VIEWS
@@ -69,12 +69,7 @@ def uses(jobs: Path) -> dict[str, Use]:
     names = {found.noun: found.name for found in tables().values() if found.format == "delta"}
     found = {name: Use() for name in tables()}
     for path in sorted(jobs.glob("*.py")):
-        spec = importlib.util.spec_from_file_location(f"musicbox_job_{path.stem}", path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        for action in module.arg_parser()._actions:
+        for action in job.program(path).arg_parser()._actions:
             use = found.get(names.get(action.dest, ""))
             if use is not None and action.type == WritePartition.parse:
                 use.written_by.append(path.stem)

@@ -80,12 +80,11 @@ def test_every_job_understands_its_rendered_arguments(dags: dict[str, Any]) -> N
     ]
     commands = [words[words.index(next(word for word in words if word.endswith(".py"))) :] for words in commands]
     program = """
-import importlib.util, json, sys
+import json, sys
+from pathlib import Path
+from musicbox_lib import job
 for path, *words in json.load(sys.stdin):
-    spec = importlib.util.spec_from_file_location("job", path)
-    job = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(job)
-    job.arg_parser().parse_args(words)
+    job.program(Path(path)).arg_parser().parse_args(words)
 """
     done = subprocess.run(
         [str(environment.JOBS / "bin" / "python"), "-c", program],

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from deliveries import the_job
 from pyspark.sql import functions as F
 from small_night import DAY, context_rows, job_words, read, write, write_tracks
 
@@ -18,27 +18,17 @@ from musicbox_lib import job, lake
 from musicbox_lib.ddpg.config import Config
 from musicbox_lib.ddpg.model_folder import ACTOR, CATALOGUE, CRITICS, MANIFEST, Manifest, Serving
 from musicbox_lib.lake import WritePartition
-from musicbox_lib.settings import PROJECT
 from musicbox_lib.sql import ask
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-def the_job() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("top3_job", PROJECT / "jobs" / "top3_recommendations.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def run(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, module: ModuleType | None = None
 ) -> tuple[int, str]:
     """Exit code and last sentence of the job."""
-    module = module or the_job()
+    module = module or the_job("top3_recommendations")
     monkeypatch.setattr(sys, "argv", ["top3_recommendations", *job_words()])
     with pytest.raises(SystemExit) as ended:
         job.run(module.arg_parser(), module.main)
@@ -140,7 +130,7 @@ def test_a_chance_that_cannot_be_is_refused_by_the_table_itself(
     write_tracks(12, neighbours=True)
     write("gold.last_sessions", context_rows({"a": [(0, 0), (1, 3)], "b": [(2, 0)]}, in_session=2))
     version = lake.version_of("scores.top3_recommendations")
-    module = the_job()
+    module = the_job("top3_recommendations")
     recommend = module.recommend
     monkeypatch.setattr(module, "recommend", lambda *given: recommend(*given).withColumn("propensity", F.lit(1.5)))
     monkeypatch.setattr(module, "refuse_faults", lambda *given: 0)
@@ -158,7 +148,7 @@ def test_without_a_champion_the_night_is_answered_by_item_knn(
 ) -> None:
     write_tracks(12, neighbours=True)
     write("gold.last_sessions", context_rows({"a": [(0, 0), (1, 3)], "b": [(2, 0)], "new": []}, in_session=2))
-    module = the_job()
+    module = the_job("top3_recommendations")
     words = vars(module.arg_parser().parse_args(job_words()))
     module.main(**words)
     first = sorted(read("scores.top3_recommendations"), key=lambda row: (row["user_id"], row["rank"]))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from deliveries import the_job
 
 from musicbox_lib.lake import ReadPartition, WritePartition
 from musicbox_lib.settings import PROJECT
@@ -21,17 +20,9 @@ WRITTEN_BY_THE_LAKE = {"ops.run_ledger"}
 WRITES = {"write_deltalake", "saveAsTable", "add_constraint", "drop_constraint", "create_checkpoint"}
 
 
-def job(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"job_{name}", PROJECT / "jobs" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def arguments(name: str, kind: type) -> set[str]:
     """The nouns that a job reads or writes."""
-    return {action.dest for action in job(name).arg_parser()._actions if action.type == kind.parse}  # type: ignore[attr-defined]
+    return {action.dest for action in the_job(name).arg_parser()._actions if action.type == kind.parse}  # type: ignore[attr-defined]
 
 
 def test_every_table_is_written_by_exactly_one_job() -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from deliveries import the_job
 from frames import DAY, frame, listeners
 
 from musicbox_lib import lake
@@ -19,7 +19,6 @@ from musicbox_lib.features.track_embeddings import track_embeddings
 from musicbox_lib.features.track_features import track_features
 from musicbox_lib.lake import ReadPartition, WritePartition
 from musicbox_lib.reports import policy_comparison, skip_rate
-from musicbox_lib.settings import PROJECT
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -114,12 +113,8 @@ def test_later_deliveries_change_nothing_in_the_evaluation_of_an_earlier_day(
 
 def evaluated() -> dict[str, Rows]:
     """The job of DAY, run; the rows of its three tables."""
-    spec = importlib.util.spec_from_file_location("policy_evaluation_job", PROJECT / "jobs" / "policy_evaluation.py")
-    assert spec is not None and spec.loader is not None
-    job = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(job)
     written = ("policy_evaluation", "skip_rate", "policy_comparison")
-    job.main(
+    the_job("policy_evaluation").main(
         listening_events=ReadPartition.parse(f"silver.listening_events/dt=..{DAY}"),
         track_features=ReadPartition.parse(f"gold.track_features/dt=latest..{BEFORE}"),
         track_embeddings=ReadPartition.parse(f"gold.track_embeddings/dt=latest..{BEFORE}"),
