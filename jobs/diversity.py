@@ -36,7 +36,7 @@ def main(
     if day not in lake.days_of(top3_recommendations.table.name):
         raise DataRefused(f"{top3_recommendations.table.name} has no slates of {day}: run its job for that day first.")
     read = (top3_recommendations, last_sessions, track_features, track_embeddings, listening_events)
-    inputs = {partition.table.name: str(lake.version_of(partition.table.name)) for partition in read}
+    inputs = lake.versions_of(*read)
     features, embeddings = tracks_of(track_features, track_embeddings)
     if features.empty:
         raise DataRefused(f"{track_features} or {track_embeddings} is missing: run the job track_features first.")

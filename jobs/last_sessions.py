@@ -20,7 +20,7 @@ def arg_parser() -> argparse.ArgumentParser:
 def main(listening_events: ReadPartition, last_sessions: WritePartition) -> None:
     """Find where every active user stands."""
     spark = session("last_sessions")
-    inputs = {listening_events.table.name: str(lake.version_of(listening_events.table.name))}
+    inputs = lake.versions_of(listening_events)
     events = lake.read(spark, listening_events)
     active = transform.last_sessions(events, last_sessions.run_date, settings().active_days)
     lake.overwrite(active, last_sessions, inputs)

@@ -7,6 +7,7 @@ from musicbox_lib import job, lake
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.lake import ReadPartition, WritePartition
 from musicbox_lib.landing.listing import user_files
+from musicbox_lib.reports import places
 from musicbox_lib.sessions import ingest, session_users
 from musicbox_lib.spark import session
 from musicbox_lib.validation import days, decision, night, verdicts
@@ -38,7 +39,7 @@ def main(
     """Judge the last day, and every earlier one whose bronze is newer than its silver; publish all of them or none."""
     import_ahead()
     spark, gx = session("listening_events"), Judge()
-    inputs = {read.table.name: str(lake.version_of(read.table.name)) for read in (session_events, tracks)}
+    inputs = lake.versions_of(session_events, tracks)
     inputs |= ingest.fingerprints(user_files(spark))
     described = verdicts.on_tracks(*days.tracks_to_judge(spark, tracks, known_tracks, validation_results), gx)
     events, past = days.events_to_judge(spark, session_events, listening_events, rejected_events, validation_results)
@@ -52,7 +53,7 @@ def main(
     told = [*night.others_of_these_days(validation_results.table.name, results), *map(asdict, results)]
     judged = sorted({*described.days, *played.days})
     lake.overwrite_rows("listening_events", told, validation_results, inputs, judged)
-    gx.write_docs(night.docs_folder(listening_events.run_date), listening_events.run_date)
+    gx.write_docs(places.docs_folder(listening_events.run_date), listening_events.run_date)
     if stops := decision.stopping(results):
         raise DataRefused(f"the night stops, nothing was published: {stops}: see silver.validation_results.")
     if described.days:

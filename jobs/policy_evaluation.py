@@ -46,7 +46,7 @@ def main(
     run_date = policy_evaluation.run_date
     day_before = run_date - dt.timedelta(days=1)
     read = (listening_events, track_features, track_embeddings, registry, baselines)
-    inputs = {partition.table.name: str(lake.version_of(partition.table.name)) for partition in read}
+    inputs = lake.versions_of(*read)
     champion, fitted = champion_as_of(registry, day_before), baselines_as_of(baselines, day_before)
     features, embeddings = tracks_of(track_features, track_embeddings)
     spark = session("policy_evaluation")

@@ -19,7 +19,7 @@ def arg_parser() -> argparse.ArgumentParser:
 
 def main(listening_events: ReadPartition, skip_prediction: WritePartition) -> None:
     """Predict every play of the training days by models that never saw its user, and say how well."""
-    inputs = {listening_events.table.name: str(lake.version_of(listening_events.table.name))}
+    inputs = lake.versions_of(listening_events)
     events = lake.read(session("skip_prediction"), listening_events)
     rows = predictions.skip_prediction(events, skip_prediction.run_date, settings().seed)
     lake.overwrite_rows("skip_prediction", rows, skip_prediction, inputs)

@@ -30,7 +30,7 @@ def main(
 ) -> None:
     """Find who serves, draw, audit, publish."""
     read = (last_sessions, track_features, track_embeddings)
-    inputs = {partition.table.name: str(lake.version_of(partition.table.name)) for partition in read}
+    inputs = lake.versions_of(*read)
     # Before the JVM starts: a missing model is told in a second.
     serving = serving_of(registry, track_features, track_embeddings)
     spark = session("top3_recommendations")

@@ -28,7 +28,7 @@ def main(
 ) -> None:
     """Describe every track and place it among the others."""
     spark = session("track_features")
-    inputs = {read.table.name: str(lake.version_of(read.table.name)) for read in (listening_events, known_tracks)}
+    inputs = lake.versions_of(listening_events, known_tracks)
     events = lake.read(spark, listening_events)
     # The track table is optional: a log alone makes features without audio.
     described = features.track_features(events, lake.read_if_written(spark, known_tracks), track_features.run_date)

@@ -29,7 +29,7 @@ def main(
     """Turn the plays into what the learner reads."""
     spark = session("transitions")
     read = (listening_events, track_features, track_embeddings)
-    inputs = {partition.table.name: str(lake.version_of(partition.table.name)) for partition in read}
+    inputs = lake.versions_of(*read)
     events, features, embeddings = (lake.read(spark, partition) for partition in read)
     if events.where("skip_grade IS NOT NULL").isEmpty():
         raise DataRefused(f"{listening_events} holds no labelled play: there is nothing to train on.")

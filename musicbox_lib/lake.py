@@ -242,6 +242,11 @@ def version_of(name: str) -> int:
     return -1 if found is None else int(found.version())
 
 
+def versions_of(*partitions: ReadPartition) -> dict[str, str]:
+    """The current version of each partition's table, by name, as the ledger records what a write had read."""
+    return {partition.table.name: str(version_of(partition.table.name)) for partition in partitions}
+
+
 def days_of(name: str) -> list[dt.date]:
     """The days a table holds, oldest first; empty where it has not been written."""
     found = snapshot(name)
@@ -482,7 +487,7 @@ def overwrite_rows(
                 written,
                 mode="overwrite",
                 predicate=_replaced(partition, days) if found.partition else None,
-                commit_properties=deltalake.CommitProperties(custom_metadata={"userMetadata": _commit_note(job)}),
+                commit_properties=_noted(job),
             )
         version = int(deltalake.DeltaTable(path_of(found.name)).version())
     _enter(job, partition, version, len(rows), days, inputs or {})
@@ -503,10 +508,7 @@ def restore(job: str, name: str, present: int, version: int, days: list[dt.date]
                 f"{name} was written meanwhile (version {target.version()}): look at it, then run this again."
             )
         try:
-            target.restore(
-                version,
-                commit_properties=deltalake.CommitProperties(custom_metadata={"userMetadata": _commit_note(job)}),
-            )
+            target.restore(version, commit_properties=_noted(job))
         except deltalake.exceptions.DeltaError as refusal:
             said = str(refusal).splitlines()[0].rstrip(".")
             raise DataRefused(f"{name}: version {version} cannot be restored ({said}); nothing was changed.") from None
@@ -517,11 +519,19 @@ def restore(job: str, name: str, present: int, version: int, days: list[dt.date]
 
 def rows_in(delta: deltalake.DeltaTable, days: list[dt.date]) -> int:
     """The rows of those days, or of a table without partitions, as the log counts them."""
+    counts = rows_by_day(delta)
+    return sum(counts.get(day, 0) for day in (*map(str, days), ""))
+
+
+def rows_by_day(delta: deltalake.DeltaTable) -> dict[str, int]:
+    """The rows of each day (`2026-11-05`; '' in a table without partitions), as the log counts them."""
     import pyarrow as pa
 
-    files = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
-    wanted = {str(day) for day in days}
-    return sum(file["num_records"] or 0 for file in files if str(file.get("partition.dt", "")) in wanted | {""})
+    counts: dict[str, int] = {}
+    for file in pa.table(delta.get_add_actions(flatten=True)).to_pylist():
+        day = str(file.get("partition.dt", ""))
+        counts[day] = counts.get(day, 0) + (file["num_records"] or 0)
+    return counts
 
 
 @dataclass(frozen=True)
@@ -564,7 +574,7 @@ def rewrite(
             pa.RecordBatchReader.from_batches(held.schema, kept()),
             mode="overwrite",
             predicate=_replaced(partition, days),
-            commit_properties=deltalake.CommitProperties(custom_metadata={"userMetadata": _commit_note(job)}),
+            commit_properties=_noted(job),
         )
         version = int(deltalake.DeltaTable(path_of(found.name)).version())
     removed = counts["read"] - counts["kept"]
@@ -586,6 +596,13 @@ def _replaced(partition: WritePartition, days: list[dt.date] | None) -> str:
 
 def _commit_note(job: str) -> str:
     return json.dumps({"run_id": run_id(), "job": job, "code_version": code_version()})
+
+
+def _noted(job: str) -> deltalake.CommitProperties:
+    """The note, as a commit without Spark carries it."""
+    import deltalake
+
+    return deltalake.CommitProperties(custom_metadata={"userMetadata": _commit_note(job)})
 
 
 def _commit_after(found: Table, before: int, note: str) -> tuple[int, int]:

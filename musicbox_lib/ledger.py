@@ -13,6 +13,8 @@ RESTORE = "restore"
 """The job of a ledger line that a restore wrote."""
 RESTORED_VERSION = "restored_version"
 """What its inputs name."""
+FORGET = "forget_user"
+"""The job of the lines before which nothing is restored: a user asked to be forgotten."""
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,6 @@ from musicbox_lib.tables import table, tables
 if TYPE_CHECKING:
     import deltalake
 
-FORGET = "forget_user"
-"""The job of the ledger lines before which nothing is restored: a user asked to be forgotten."""
 SHOWN = 20
 """Versions that a list shows: three weeks of nights."""
 Files = dict[str, set[str]]
@@ -159,7 +157,7 @@ def _files(delta: deltalake.DeltaTable) -> Files:
 
 
 def _refuse_forgotten(name: str, version: int) -> None:
-    forgotten = [line["version"] for line in ledger.lines(name) if line["job"] == FORGET]
+    forgotten = [line["version"] for line in ledger.lines(name) if line["job"] == ledger.FORGET]
     if forgotten and version < max(forgotten):
         raise DataRefused(
             f"{name}: version {version} is older than {max(forgotten)}, which a user was deleted in; nothing was "

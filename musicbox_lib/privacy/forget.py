@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MODEL = re.compile(r"(?:ddpgw|baselines)-(\d{4}-\d\d-\d\d)-.*")
-JOB = "forget_user"
 LAST = (REJECTED, BRONZE, "silver.listening_events")
 
 
@@ -100,7 +99,7 @@ def _remove(found: Found, receipt: Receipt) -> None:
     for name, days in _days_to_rewrite(found).items():
         inputs = {"receipt": receipt.number, **(_delivered(days, copies) if name == BRONZE else {})}
         done = lake.rewrite(
-            JOB,
+            ledger.FORGET,
             lambda batch: _invert(is_theirs(batch, found.traces)),
             lake.WritePartition(table(name), days[0], days[-1]),
             inputs,

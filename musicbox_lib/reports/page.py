@@ -10,7 +10,7 @@ from typing import Any
 
 from musicbox_lib import lake
 from musicbox_lib.errors import UsageError
-from musicbox_lib.reports import plots
+from musicbox_lib.reports import places, plots
 from musicbox_lib.reports.dictionary import DICTIONARY, render_dictionary, templates
 from musicbox_lib.reports.night import NIGHTS, NightFacts, Row, night_facts
 
@@ -18,17 +18,14 @@ COMPARED = ("skip_rate_dr", "skip_rate_snips", "ndcg_20")
 """Measures of the comparison that the page shows: all seven against twelve policies would be 80 rows."""
 
 
-DATA_DOCS = "validation/index.html"
-"""Where the job listening_events puts the night's Great Expectations Data Docs, beside its page."""
-
-
 def page_path(day: dt.date) -> Path:
     """`LAKE/reports/html/dt=D/index.html`; raises UsageError for a lake that is not on a local file system."""
-    if not lake.is_local(lake.root()):
+    folder = places.night_folder(day)
+    if folder is None:
         raise UsageError(
             f"the page needs a folder to be written to, and {lake.root()} is none: run `musicbox sql` on its tables."
         )
-    return lake.local_path(lake.root()) / "reports" / "html" / f"dt={day}" / "index.html"
+    return folder / "index.html"
 
 
 def write_page(day: dt.date) -> Path:
@@ -48,8 +45,9 @@ def write_page(day: dt.date) -> Path:
 def links_of(page: Path) -> list[tuple[str, str]]:
     """What a night's page points to, as (text, address beside it)."""
     links = [("Data dictionary", f"../{DICTIONARY}")]
-    if (page.parent / DATA_DOCS).exists():
-        links.append(("Great Expectations Data Docs of this night", DATA_DOCS))
+    docs = f"{places.DATA_DOCS}/index.html"
+    if (page.parent / docs).exists():
+        links.append(("Great Expectations Data Docs of this night", docs))
     return links
 
 

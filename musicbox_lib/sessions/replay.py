@@ -73,11 +73,4 @@ def _waiting(day: dt.date) -> Counter[str]:
 
 
 def _rows(names: tuple[str, ...], day: dt.date) -> int:
-    found = [table for name in names if (table := lake.snapshot(name)) is not None]
-    return sum(table.to_pyarrow_dataset().count_rows(filter=_is(day)) for table in found)
-
-
-def _is(day: dt.date) -> object:
-    import pyarrow.dataset as ds
-
-    return ds.field("dt") == day
+    return sum(lake.rows_in(found, [day]) for name in names if (found := lake.snapshot(name)) is not None)

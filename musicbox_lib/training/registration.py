@@ -39,7 +39,7 @@ def register(
     from musicbox_lib.spark import session
 
     champion = decisions.champion_of(entries, run_date)
-    inputs = {"model": new.model_id, listening_events.table.name: str(lake.version_of(listening_events.table.name))}
+    inputs = {"model": new.model_id, **lake.versions_of(listening_events)}
     spark = session("registry")
     comparison = None if champion is None else _compare(spark, listening_events, new, champion)
     promoted, reason = decisions.verdict(comparison, champion)

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 from musicbox_lib.errors import MusicBoxError
 from musicbox_lib.tables import Expectation, Table
@@ -56,8 +57,13 @@ def judge(
     return of_rows + of_day
 
 
+def holds(kwargs: Mapping[str, Any], unexpected: int, rows: int) -> bool:
+    """Whether a row rule holds where so many of the rows break it: none may, or what its `mostly` leaves."""
+    return rows - unexpected >= float(kwargs.get("mostly", 1.0)) * rows
+
+
 def _row_result(day: dt.date, rule: Expectation, unexpected: int, rows: int, table: Table) -> Result:
-    success = rows - unexpected >= float(rule.kwargs.get("mostly", 1.0)) * rows
+    success = holds(rule.kwargs, unexpected, rows)
     share = unexpected / rows if rows else 0.0
     return Result(
         day, input_of(table), rule.rule, rule.severity, rule.about, rows, unexpected, share, success,

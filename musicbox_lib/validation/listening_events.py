@@ -36,14 +36,17 @@ def suspects(events: DataFrame, sessions: DataFrame) -> DataFrame:
     from pyspark.sql import functions as F
 
     own = [rule for rule in row_rules(table(RULES)) if rule.kwargs["column"] not in SESSION_FACTS]
+    rows = _beside_sessions(events, sessions).transform(with_row_facts)
+    return rows.where(~F.col("is_plain") | reduce(or_, map(broken_by, own)))
+
+
+def _beside_sessions(events: DataFrame, sessions: DataFrame) -> DataFrame:
+    """The bronze rows with what is known of their sessions; one whose session cannot be read is not plain."""
+    from pyspark.sql import functions as F
+
     told = sessions.select("dt", "session_id", "session_rows", "is_plain", "first_accepted")
-    beside = F.coalesce("is_plain", F.lit(False))
-    return (
-        events.join(told, ["dt", "session_id"], "left")
-        .withColumn("is_plain", beside)
-        .transform(with_row_facts)
-        .where(~F.col("is_plain") | reduce(or_, map(broken_by, own)))
-    )
+    rows = events.join(told, ["dt", "session_id"], "left")
+    return rows.withColumn("is_plain", F.coalesce("is_plain", F.lit(False)))
 
 
 def flag(suspects: DataFrame) -> DataFrame:
@@ -64,11 +67,7 @@ def flag(suspects: DataFrame) -> DataFrame:
 
 def unsuspected(events: DataFrame, sessions: DataFrame, flagged: DataFrame) -> DataFrame:
     """The bronze rows that are no suspects, with every fact: what Great Expectations looks at beside the flagged."""
-    from pyspark.sql import functions as F
-
-    told = sessions.select("dt", "session_id", "session_rows", "is_plain", "first_accepted")
-    rows = events.join(told, ["dt", "session_id"], "left").withColumn("is_plain", F.lit(True))
-    left = rows.join(flagged.select(*LINE), [*LINE], "left_anti")
+    left = _beside_sessions(events, sessions).join(flagged.select(*LINE), [*LINE], "left_anti")
     return left.transform(with_row_facts).transform(with_plain_facts)
 
 

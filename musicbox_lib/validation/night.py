@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from musicbox_lib import lake
@@ -35,15 +34,9 @@ def hold_against_bronze(measures: Measures, bronze: ReadPartition) -> None:
     found = lake.snapshot(bronze.table.name)
     if found is None:
         return
-    import pyarrow as pa
-
-    files = pa.table(found.get_add_actions(flatten=True))
-    delivered: dict[dt.date, int] = {}
-    held = zip(files.column("partition.dt").to_pylist(), files.column("num_records").to_pylist(), strict=True)
-    for day, rows in held:
-        delivered[day] = delivered.get(day, 0) + rows
+    delivered = lake.rows_by_day(found)
     for day, told in measures.items():
-        rows = delivered.get(day, 0)
+        rows = delivered.get(str(day), 0)
         if told["rows"] != rows:
             raise MusicBoxError(f"{day}: {rows} rows in {bronze.table.name} but {told['rows']:.0f} were judged.")
 
@@ -82,10 +75,3 @@ def others_of_these_days(name: str, results: Sequence[Result]) -> list[dict[str,
     rows = found.to_pyarrow_table(filters=[("dt", "in", sorted(days))]).to_pylist()
     told = {(result.dt, result.input) for result in results}
     return [row for row in rows if (row["dt"], row["input"]) not in told and row["input"] is not None]
-
-
-def docs_folder(day: dt.date) -> Path | None:
-    """Where the night's Data Docs go, beside its page; None on another than a local file system."""
-    if not lake.is_local(lake.root()):
-        return None
-    return lake.local_path(lake.root()) / "reports" / "html" / f"dt={day}" / "validation"

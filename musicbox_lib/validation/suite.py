@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from musicbox_lib.errors import MusicBoxError
 from musicbox_lib.tables import Expectation
-from musicbox_lib.validation.decision import Result
+from musicbox_lib.validation.decision import Result, holds
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -68,16 +68,11 @@ class Judge:
         context.variables.progress_bars = {"globally": False, "metric_calculations": False}
         return context
 
-    def rows(
-        self, name: str, parts: Sequence[DataFrame], rules: Sequence[Expectation], evaluated: int
-    ) -> dict[str, int]:
-        """How many rows break each rule, over all parts: the flagged rows, which are few and persisted, and others, of
-        which the split says that none does. `evaluated` rows are what the shares in the documents refer to."""
+    def rows(self, name: str, rows: DataFrame, rules: Sequence[Expectation], evaluated: int) -> dict[str, int]:
+        """How many of the rows break each rule. `evaluated` is how many rows the shares in the documents refer to: of a
+        big night the rows are a part (`verdicts.sampled`)."""
         expectations = [as_expectation(rule) for rule in rules]
-        unexpected = dict.fromkeys((rule.rule for rule in rules), 0)
-        for part in parts:
-            for rule, count in _count_unexpected(self._spark_batch(part), expectations).items():
-                unexpected[rule] += count
+        unexpected = _count_unexpected(self._spark_batch(rows), expectations)
         self._found[name] = _as_result(name, expectations, unexpected, evaluated)
         return unexpected
 
@@ -89,7 +84,7 @@ class Judge:
             told = [one for one in results if one.dt == day and one.rule in known and _can_be_held(one)]
             values = {known[result.rule].kwargs["column"]: result.value for result in told}
             expectations = [_of_day(known[result.rule], result) for result in told]
-            found = _checked(self._pandas_batch(values), expectations, BASIC)
+            found = _checked(self._pandas_batch(values), expectations)
             held[day] = {_rule_of(result): bool(result.success) for result in found.results}
             self._found[name] = found
         return held
@@ -167,9 +162,9 @@ def _count_unexpected(batch: Any, expectations: Sequence[Any]) -> dict[str, int]
     return {rule: int(found[metric.id] or 0) for rule, metric in asked.items()}
 
 
-def _checked(batch: Any, expectations: Sequence[Any], result_format: dict[str, Any]) -> Any:
+def _checked(batch: Any, expectations: Sequence[Any]) -> Any:
     suite = _quiet_import().ExpectationSuite(name="rules", expectations=list(expectations))
-    found = batch.validate(suite, result_format=result_format)
+    found = batch.validate(suite, result_format=BASIC)
     for result in found.results:
         if result.exception_info.get("raised_exception") is not False:
             raise MusicBoxError(f"rule {_rule_of(result)} cannot be evaluated: {result.exception_info}: mend it.")
@@ -191,8 +186,7 @@ def _as_result(name: str, expectations: Sequence[Any], unexpected: Mapping[str, 
         count = unexpected[str(one.meta["rule"])]
         percent = 100.0 * count / evaluated if evaluated else 0.0
         told = {"element_count": evaluated, "unexpected_count": count, "unexpected_percent": percent}
-        mostly = float(one.configuration.kwargs.get("mostly", 1.0))
-        success = evaluated - count >= mostly * evaluated
+        success = holds(one.configuration.kwargs, count, evaluated)
         results.append(
             ExpectationValidationResult(
                 success=success, expectation_config=one.configuration, result=told, exception_info=NOTHING_RAISED

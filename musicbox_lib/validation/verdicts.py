@@ -45,7 +45,8 @@ def on_session_logs(events: DataFrame, accepted: DataFrame, known: DataFrame | N
     results = _results(counts, found, past, rules)
     rows = _rows(found)
     others = sampled(listening_events.unsuspected(events, sessions, flagged), rows)
-    broken = gx.rows("session_logs", (flagged, others), row_rules(rules), rows)
+    looked_at = flagged.select(*others.columns).unionByName(others)
+    broken = gx.rows("session_logs", looked_at, row_rules(rules), rows)
     decision.hold_against(broken, gx.days("session_logs.days", results, day_rules(rules)), results, rules)
     return Verdict(
         past.days,
@@ -59,15 +60,16 @@ def on_session_logs(events: DataFrame, accepted: DataFrame, known: DataFrame | N
 
 def on_tracks(tracks: DataFrame, past: Past, gx: Judge) -> Verdict:
     """Judge the delivered track rows of the days; there may be none."""
+    if not past.days:
+        # Nothing of these frames is written. A night without a track table costs no plan and no query.
+        return Verdict([], [], {}, tracks, tracks, 0)
     rules = table(known_tracks.RULES)
     flagged = known_tracks.flag_tracks(tracks).persist()
-    # A night without a track table costs no query.
-    counts = night.counts_by_day(flagged, past.days) if past.days else {}
-    found = measures.of_tracks(flagged, counts) if past.days else {}
+    counts = night.counts_by_day(flagged, past.days)
+    found = measures.of_tracks(flagged, counts)
     results = _results(counts, found, past, rules)
-    if past.days:
-        broken = gx.rows("tracks", (flagged,), row_rules(rules), _rows(found))
-        decision.hold_against(broken, gx.days("tracks.days", results, day_rules(rules)), results, rules)
+    broken = gx.rows("tracks", flagged, row_rules(rules), _rows(found))
+    decision.hold_against(broken, gx.days("tracks.days", results, day_rules(rules)), results, rules)
     return Verdict(
         past.days,
         results,

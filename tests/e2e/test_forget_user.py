@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deliveries import DAY, OFFICIAL, as_csv, deliver, plays, rows_of, run, versions
+from lake_content import the_lake
 from small_night import write
 from typer.testing import CliRunner
 
@@ -125,12 +126,9 @@ def rows_but(name: str) -> list[str]:
 @pytest.fixture(scope="module")
 def made(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     root = tmp_path_factory.mktemp("made") / "lake"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MUSICBOX_LAKE", str(root))
-        settings_module.settings.cache_clear()
+    with the_lake(root):
         deliver_everything(root)
         night()
-    settings_module.settings.cache_clear()
     yield root
 
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from deliveries import rows_of, the_job
+from lake_content import the_lake
 from rendered import commands, run_dag
 
 from musicbox_lib import lake
 from musicbox_lib.evaluation.contenders import BASELINES, CHAMPION, LOGGED, UNTRAINED
 from musicbox_lib.lake import ReadPartition, WritePartition
-from musicbox_lib.settings import PROJECT, settings
+from musicbox_lib.settings import PROJECT
 from musicbox_lib.sql import ask
 from musicbox_lib.sql_questions import read_questions
 from musicbox_lib.synthetic.generate import generate
@@ -41,9 +42,7 @@ def every_row() -> dict[str, list[str]]:
 def lake_after_the_night(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A lake trained for 3 November and scored for 4 and 5 November."""
     root = tmp_path_factory.mktemp("night")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MUSICBOX_LAKE", str(root / "lake"))
-        settings.cache_clear()
+    with the_lake(root / "lake"):
         generate(
             users=USERS,
             tracks=200,
@@ -58,7 +57,6 @@ def lake_after_the_night(spark: SparkSession, tmp_path_factory: pytest.TempPathF
         for day in (dt.date(2026, 11, 4), LAST):
             run_dag("musicbox_nightly", day)
         yield root / "lake"
-    settings.cache_clear()
 
 
 def test_every_active_user_has_three_unheard_tracks_by_the_champion(lake_after_the_night: Path) -> None:

@@ -25,10 +25,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from analysts_lake import NIGHT, write_two_nights
+from lake_content import the_lake
 from small_night import write
 
 from musicbox_lib import lake
-from musicbox_lib.settings import PROJECT, settings
+from musicbox_lib.settings import PROJECT
 from musicbox_lib.sql import ask
 from musicbox_lib.sql_questions import read_questions
 from musicbox_lib.tables import tables
@@ -93,12 +94,9 @@ def start(folder: Path, terminal: Path, **environment: str) -> subprocess.Popen[
 @pytest.fixture(scope="module")
 def night_lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     root = tmp_path_factory.mktemp("questions") / "lake"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MUSICBOX_LAKE", str(root))
-        settings.cache_clear()
+    with the_lake(root):
         write_two_nights()
         yield root
-    settings.cache_clear()
 
 
 @pytest.fixture(scope="module")

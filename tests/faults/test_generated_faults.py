@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from deliveries import run
+from lake_content import the_lake
 
 from musicbox_lib import cli, lake
-from musicbox_lib import settings as settings_module
 from musicbox_lib.lake import ReadPartition
 from musicbox_lib.synthetic.faults.kinds import KINDS
 from musicbox_lib.synthetic.faults.plant import read_faults
@@ -44,9 +44,7 @@ def judged(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Ite
     from musicbox_lib.validation.session_facts import session_facts
 
     root = tmp_path_factory.mktemp("faults")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MUSICBOX_LAKE", str(root / "lake"))
-        settings_module.settings.cache_clear()
+    with the_lake(root / "lake"):
         generate(
             users=150,
             tracks=100,
@@ -66,7 +64,6 @@ def judged(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Ite
         rows = flag(suspects(events, session_facts(events, accepted))).where(F.size("broken") > 0)
         told = rows.select(F.col("dt").cast("string"), F.substring_index("raw_line", ",", 1), "broken").collect()
         yield Judged(json.loads((root / "truth" / "faults.json").read_text()), [tuple(row) for row in told])
-    settings_module.settings.cache_clear()
 
 
 @pytest.mark.fault("planted faults", "each kind of the generator found by its rule, at its place")
