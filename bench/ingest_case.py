@@ -50,15 +50,17 @@ def unvalidated(day: str) -> Rows:
 
     from musicbox_lib.validation.listening_events import as_listening_events
     from musicbox_lib.validation.session_facts import session_facts
+    from musicbox_lib.validation.verdicts import FEW
 
     _run("session_events", arguments.session_events(day))
     spark = session("unvalidated")
     events = lake.read(spark, ReadPartition.parse(f"bronze.session_events/dt={day}")).where(
         "is_parsed AND track_id IS NOT NULL AND session_position IS NOT NULL"
     )
-    nothing = spark.createDataFrame([], "session_id string, dt date")
-    sessions = session_facts(events, nothing).where(F.col("first_play").isNotNull()).persist()
-    none = events.limit(0).withColumn("is_rejected", F.lit(0))
+    sessions = session_facts(events.withColumn("breaks_alone", F.lit(False)))
+    sessions = sessions.where(F.col("first_play").isNotNull()).withColumn("is_clean", F.lit(True)).persist()
+    sessions = sessions.hint("shuffle_hash") if sessions.count() > FEW else sessions
+    none = events.limit(0).withColumns({"is_rejected": F.lit(0), "first_play": F.lit(None).cast("bigint")})
     # Past the lake, whose table would refuse the rows that break a rule.
     return _written(as_listening_events(events, sessions, none), "unvalidated")
 

@@ -57,10 +57,10 @@ def main(
     if stops := decision.stopping(results):
         raise DataRefused(f"the night stops, nothing was published: {stops}: see silver.validation_results.")
     if described.days:
-        lake.overwrite(described.rejected, rejected_tracks, inputs, described.days)
-        lake.overwrite(described.valid, known_tracks, inputs, described.days)
-    lake.overwrite(played.rejected, rejected_events, inputs, played.days)
-    lake.publish(played.valid, listening_events, played.rows, inputs, played.days)
+        lake.publish(described.rejected, rejected_tracks, described.rejected_rows, inputs, described.days)
+        lake.publish(described.valid, known_tracks, described.valid_rows, inputs, described.days)
+    lake.publish(played.rejected, rejected_events, played.rejected_rows, inputs, played.days)
+    lake.publish(played.valid, listening_events, played.valid_rows, inputs, played.days)
     # Every plan made later in this session would be held against what is still kept.
     spark.catalog.clearCache()
 

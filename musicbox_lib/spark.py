@@ -62,6 +62,8 @@ def session(name: str, conf: Mapping[str, str] = MappingProxyType({})) -> SparkS
             .config("spark.sql.shuffle.partitions", str(settings().local_shuffle_partitions))
             # The default of 50 made 25 small operations take three minutes on two cores.
             .config("spark.databricks.delta.snapshotPartitions", "2")
+            # Packed files do not split: in two tasks a core waits for the longer one.
+            .config("spark.sql.files.minPartitionNum", "8")
             .config("spark.ui.enabled", "false")
             .config("spark.ui.showConsoleProgress", "false")
         )

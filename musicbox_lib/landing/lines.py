@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from musicbox_lib.errors import DataRefused
+from musicbox_lib.landing import listing
 from musicbox_lib.landing.header import read_header
 from musicbox_lib.landing.places import Delivery
 from musicbox_lib.tables import Table
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 # Of a failed read only the innermost cause says what is wrong with the file.
 UNREADABLE = re.compile(r"(?:EOFException|ZipException|IOException): ([^\n]*)")
+BLANKS = " \t\n\x0b\f\r"
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,6 @@ class _Block:
     lines: int
     filled: int
     first_id: int
-    first_line: str
 
 
 def delivered_columns(bronze: Table) -> tuple[str, ...]:
@@ -55,7 +56,7 @@ def read_counted_rows(
 
     lines = _lines(spark, deliveries)
     blocks = _blocks(lines, deliveries)
-    headers = _headers(blocks, deliveries, landed)
+    headers = _headers(spark, blocks, deliveries, landed)
     numbered = _numbered(lines, blocks, deliveries, headers)
     variants = sorted(set(headers.values()))
     # One pass per header: nearly every batch has one.
@@ -85,7 +86,8 @@ def _lines(spark: SparkSession, deliveries: Sequence[Delivery]) -> DataFrame:
 def _is_filled() -> Column:
     from pyspark.sql import functions as F
 
-    return F.col("raw_line").rlike(r"\S")
+    # It stops at the first other character, which a regular expression finds only after copying the line.
+    return F.ltrim("raw_line", F.lit(BLANKS)) != ""
 
 
 def _blocks(lines: DataFrame, deliveries: Sequence[Delivery]) -> list[_Block]:
@@ -98,7 +100,6 @@ def _blocks(lines: DataFrame, deliveries: Sequence[Delivery]) -> list[_Block]:
         F.count(F.lit(1)).alias("lines"),
         F.count_if(_is_filled()).alias("filled"),
         F.min("id").alias("first_id"),
-        F.min_by("raw_line", "id").alias("first_line"),
     )
     try:
         read = [_Block(*row) for row in found.collect()]
@@ -120,20 +121,20 @@ def _unreadable(failure: str, deliveries: Sequence[Delivery]) -> str:
     return f"landing/{what} cannot be read to its end{why}: it is cut short or corrupt; land the file anew."
 
 
-def _headers(blocks: Sequence[_Block], deliveries: Sequence[Delivery], landed: Table) -> dict[str, tuple[str, ...]]:
+def _headers(
+    spark: SparkSession, blocks: Sequence[_Block], deliveries: Sequence[Delivery], landed: Table
+) -> dict[str, tuple[str, ...]]:
     """Each file's header by its plain path."""
     filled: dict[str, int] = {}
-    first: dict[str, str] = {}
     for block in blocks:
         path = _plain(block.file_path)
         filled[path] = filled.get(path, 0) + block.filled
-        first.setdefault(path, block.first_line)
     headers = {}
     for delivery in deliveries:
         path, where = _plain(delivery.uri), f"landing/{delivery.path}"
-        if path not in first:
+        if path not in filled:
             raise DataRefused(f"{where} is empty: land the file anew.")
-        headers[path] = read_header(first[path], where, landed)
+        headers[path] = read_header(listing.first_line(spark, delivery), where, landed)
         if filled[path] < 2:
             raise DataRefused(f"{where} has a header and no rows: land the file anew.")
     return headers

@@ -25,6 +25,22 @@ def _listed(spark: SparkSession, folder: str) -> list[Any]:
     return sorted(found, key=lambda status: str(status.getPath().getName()))
 
 
+def first_line(spark: SparkSession, delivery: Delivery) -> str:
+    """The first line of a file that can be read to its end and is not empty. An aggregate of the lines that kept it
+    would sort all of them: a string does not fit the buffer of a hash aggregation."""
+    jvm: Any = spark.sparkContext._jvm
+    conf = spark.sparkContext._jsc.hadoopConfiguration()
+    path = jvm.org.apache.hadoop.fs.Path(delivery.location)
+    opened = path.getFileSystem(conf).open(path)
+    try:
+        codec = jvm.org.apache.hadoop.io.compress.CompressionCodecFactory(conf).getCodec(path)
+        unpacked = opened if codec is None else codec.createInputStream(opened)
+        text = jvm.java.io.InputStreamReader(unpacked, jvm.java.nio.charset.StandardCharsets.UTF_8)
+        return str(jvm.java.io.BufferedReader(text).readLine())
+    finally:
+        opened.close()
+
+
 def _delivery(status: Any, day: dt.date, below: str) -> Delivery:
     name = str(status.getPath().getName())
     if not places.DATA_FILE.fullmatch(name):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from musicbox_lib import lake
 from musicbox_lib.landing.lines import read_rows
 from musicbox_lib.landing.listing import user_files
 from musicbox_lib.privacy import pseudonyms
@@ -38,7 +39,7 @@ def read(spark: SparkSession) -> DataFrame:
     files = user_files(spark)
     landed = table("landing.session_users")
     if not files:
-        return spark.createDataFrame([], landed.ddl)
+        return lake.no_rows(spark, landed)
     rows = read_rows(spark, files, landed, landed.column_names).where("is_parsed").select(*landed.column_names)
     key = pseudonyms.key()
     return rows if key is None else rows.withColumn("user_id", pseudonyms.pseudonym_of(rows["user_id"], key))

@@ -7,13 +7,15 @@ from operator import and_, or_
 from typing import TYPE_CHECKING
 
 from musicbox_lib.contract import contract
-from musicbox_lib.tables import table
+from musicbox_lib.tables import Expectation, table
 from musicbox_lib.validation.rules import broken_by, row_rules, with_broken_rules
 from musicbox_lib.validation.session_facts import (
     GIANT,
     SESSION_FACTS,
+    breaks,
     date_of,
     hour_of,
+    session_facts,
     with_earlier_deliveries,
     with_giant_facts,
     with_plain_facts,
@@ -25,28 +27,47 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 RULES = "silver.listening_events"
-LINE = ("dt", "file", "line")
-"""The grain of bronze: which line of which delivery."""
 
 
-def suspects(events: DataFrame, sessions: DataFrame) -> DataFrame:
-    """The bronze rows (`session_users.with_user`) that need a closer look, with their row facts and what `sessions`
-    (`session_facts`) says of theirs: those that break a rule by themselves, and all rows of a session that is not
-    plain."""
+def warned() -> list[Expectation]:
+    """The rules of one row by itself that only warn: that a row breaks one is no reason to look at it closely, so they
+    are counted while the sessions are."""
+    return [rule for rule in _own_rules() if rule.severity == "warn"]
+
+
+def _own_rules() -> list[Expectation]:
+    return [rule for rule in row_rules(table(RULES)) if rule.kwargs["column"] not in SESSION_FACTS]
+
+
+def sessions_of(events: DataFrame) -> DataFrame:
+    """`session_facts` of the bronze rows (`session_users.with_user`), each held against the rules that look at nothing
+    but itself; persist them."""
     from pyspark.sql import functions as F
 
-    own = [rule for rule in row_rules(table(RULES)) if rule.kwargs["column"] not in SESSION_FACTS]
-    rows = _beside_sessions(events, sessions).transform(with_row_facts)
-    return rows.where(~F.col("is_plain") | reduce(or_, map(broken_by, own)))
+    grave = [rule for rule in _own_rules() if rule.severity != "warn"]
+    # All rows of a session have its id: one look for all of them.
+    of_id = [rule for rule in grave if rule.kwargs["column"] == "session_id"]
+    alone = reduce(or_, [broken_by(rule) for rule in grave if rule not in of_id])
+    warnings = {breaks(rule.rule): broken_by(rule) for rule in warned()}
+    rows = events.transform(with_row_facts).withColumns({"breaks_alone": alone, **warnings})
+    all_faulty = F.when(reduce(or_, map(broken_by, of_id)), F.col("session_rows"))
+    sessions = session_facts(rows, list(warnings))
+    return sessions.withColumn("faulty_rows", F.coalesce(all_faulty, "faulty_rows"))
 
 
-def _beside_sessions(events: DataFrame, sessions: DataFrame) -> DataFrame:
-    """The bronze rows with what is known of their sessions; one whose session cannot be read is not plain."""
+def suspects(events: DataFrame, sessions: DataFrame, few: bool = True) -> DataFrame:
+    """The bronze rows that need a closer look, with their row facts and what `sessions` (`with_deliveries`) says of
+    theirs: all rows of a session that is not clean, and those whose session cannot be read. `few`: whether such
+    sessions fit into memory; then no row has to be moved."""
     from pyspark.sql import functions as F
 
-    told = sessions.select("dt", "session_id", "session_rows", "is_plain", "first_accepted")
-    rows = events.join(told, ["dt", "session_id"], "left")
-    return rows.withColumn("is_plain", F.coalesce("is_plain", F.lit(False)))
+    unclean = sessions.where("NOT is_clean").select("dt", "session_id", *_OF_ITS_SESSION)
+    rows = events.join(F.broadcast(unclean) if few else unclean, ["dt", "session_id"], "left")
+    rows = rows.where(F.col("session_id").isNull() | F.col("session_rows").isNotNull())
+    return rows.withColumn("is_plain", F.coalesce("is_plain", F.lit(False))).transform(with_row_facts)
+
+
+_OF_ITS_SESSION = ("session_rows", "is_plain", "first_play", "first_accepted")
 
 
 def flag(suspects: DataFrame) -> DataFrame:
@@ -65,10 +86,10 @@ def flag(suspects: DataFrame) -> DataFrame:
     return with_broken_rules(plain.unionByName(giant).unionByName(known), rules)
 
 
-def unsuspected(events: DataFrame, sessions: DataFrame, flagged: DataFrame) -> DataFrame:
+def unsuspected(events: DataFrame, sessions: DataFrame) -> DataFrame:
     """The bronze rows that are no suspects, with every fact: what Great Expectations looks at beside the flagged."""
-    left = _beside_sessions(events, sessions).join(flagged.select(*LINE), [*LINE], "left_anti")
-    return left.transform(with_row_facts).transform(with_plain_facts)
+    clean = sessions.where("is_clean").select("dt", "session_id", "session_rows")
+    return events.join(clean, ["dt", "session_id"]).transform(with_row_facts).transform(with_plain_facts)
 
 
 @contract(takes={}, gives="silver.rejected_events")
@@ -81,25 +102,21 @@ def as_rejected_events(flagged: DataFrame) -> DataFrame:
 
 @contract(takes={}, gives="silver.listening_events")
 def as_listening_events(events: DataFrame, sessions: DataFrame, flagged: DataFrame) -> DataFrame:
-    """The sound rows, with the graded answer and the day and hour of the session's first play: bronze without the
-    flagged, and those of the flagged that nothing rejects."""
+    """The sound rows, with the graded answer and the day and hour of the session's first play: those of clean sessions,
+    and those of the flagged that nothing rejects."""
     from pyspark.sql import functions as F
 
     names = [name for name in events.columns if name not in {"raw_line", "is_parsed"}]
-    plain = events.select(*names).join(flagged.select(*LINE), [*LINE], "left_anti")
+    clean = sessions.where("is_clean").select("dt", "session_id", "first_play")
+    plain = events.select(*names).join(clean, ["dt", "session_id"])
     plain = plain.withColumn("user_id", F.coalesce("user_id", "session_id"))
-    kept = flagged.where(F.col("is_rejected") == 0).select(*names)
-    first = sessions.select("dt", "session_id", "first_play")
-    return (
-        plain.unionByName(kept)
-        .join(first, ["dt", "session_id"])
-        .withColumns(
-            {
-                "skip_grade": _grade().cast("tinyint"),
-                "session_date": date_of(F.col("first_play")),
-                "session_hour": hour_of(F.col("first_play")),
-            }
-        )
+    kept = flagged.where(F.col("is_rejected") == 0).select(*names, "first_play")
+    return plain.unionByName(kept).withColumns(
+        {
+            "skip_grade": _grade().cast("tinyint"),
+            "session_date": date_of(F.col("first_play")),
+            "session_hour": hour_of(F.col("first_play")),
+        }
     )
 
 

@@ -7,29 +7,38 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from musicbox_lib.validation.night import Counts, Measures
-from musicbox_lib.validation.rules import FAULTY
+from musicbox_lib.validation.rules import FAULTY, UNREAD
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
-def of_session_logs(
-    sessions: DataFrame, flagged: DataFrame, unknown: Mapping[dt.date, int] | None, counts: Counts, before: Days
-) -> Measures:
+Sums = dict[dt.date, dict[str, int]]
+
+
+def sums_of(sessions: DataFrame, warnings: Sequence[str]) -> Sums:
+    """Per day, what its sessions (`session_facts.with_deliveries`) add up to, the `warnings` of those that are clean,
+    how many they are (`sessions`) and how many of them are `unclean`."""
+    from pyspark.sql import functions as F
+
+    told = [F.sum(name).alias(name) for name in SUMMED]
+    told += [F.sum(F.when(F.col("is_clean"), F.col(name))).alias(name) for name in warnings]
+    told += [F.count(F.lit(1)).alias("sessions"), F.count_if(~F.col("is_clean")).alias("unclean")]
+    rows = sessions.groupBy("dt").agg(*told).collect()
+    return {row.dt: row.asDict() for row in rows}
+
+
+SUMMED = ("session_rows", "labelled", "skipped", "fresh", "without_propensity", "without_user")
+
+
+def of_session_logs(sums: Sums, unknown: Mapping[dt.date, int] | None, counts: Counts, before: Days) -> Measures:
     """Per day of `counts`: `rows`, `rejected_share` (without mere repetitions), `unlabelled_share`, `skip_rate` (skip_2
     among labelled rows), `fresh_share`, `without_propensity_share`, `without_user_share`, `unknown_track_share` (None
     without a track table) and `days_since_last` (None for the first delivery; `before`: all days delivered)."""
-    from pyspark.sql import functions as F
-
-    names = ("session_rows", "labelled", "skipped", "fresh", "without_propensity", "without_user")
-    sums = {row.dt: row for row in sessions.groupBy("dt").agg(*[F.sum(name).alias(name) for name in names]).collect()}
-    unread: dict[dt.date, int] = dict(
-        flagged.where(F.col("session_id").isNull()).groupBy("dt").agg(F.count(F.lit(1))).collect()
-    )
     measures: Measures = {}
     for day, broken in counts.items():
-        told = sums[day].asDict() if day in sums else dict.fromkeys(names, 0)
-        rows = told["session_rows"] + unread.get(day, 0)
+        told = sums.get(day, dict.fromkeys(SUMMED, 0))
+        rows = told["session_rows"] + broken.get(UNREAD, 0)
         measures[day] = {
             "rows": float(rows),
             "rejected_share": _share(broken.get(FAULTY, 0), rows),

@@ -21,10 +21,10 @@ Nights = dict[dt.date, dict[str, float]]
 """Night -> day rule -> what it measured."""
 
 
-def counts_by_day(flagged: DataFrame, days: Sequence[dt.date]) -> Counts:
-    """Per day, the rows that break each rule (a few rows per rule and day)."""
+def counts_by_day(flagged: DataFrame, days: Sequence[dt.date], key: str) -> Counts:
+    """Per day, what `count_broken` counts (a few rows per rule and day)."""
     counts: Counts = {day: {} for day in days}
-    for day, name, rows in count_broken(flagged).collect():
+    for day, name, rows in count_broken(flagged, key).collect():
         counts[day][name] = rows
     return counts
 

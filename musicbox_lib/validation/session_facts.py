@@ -6,6 +6,7 @@ so only the others' rows are laid side by side (at 10,000,000 rows a window over
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING
@@ -31,8 +32,7 @@ GIANT = 1_000
 """Rows of one session and day from which on nothing is asked about their order: that is 50 times the longest one, and
 a window over a million rows of one session would be the work of one task."""
 FRESH_DAYS = 2
-"""A play at most so many days older than its delivery is fresh: 99 % of the real log's are.
-two."""
+"""A play at most so many days older than its delivery is fresh: 99 % of the real log's are."""
 
 
 def _count_of(conditions: list[Column]) -> Column:
@@ -71,16 +71,20 @@ def open_quotes() -> Column:
     return F.when(F.contains("raw_line", F.lit('"')), quotes % 2).otherwise(0)
 
 
-def session_facts(events: DataFrame, accepted: DataFrame) -> DataFrame:
-    """One row per (dt, session_id) that could be read: `session_rows`, `is_plain`, `first_play` (see `date_of` and
-    `hour_of`), `first_accepted` (the day whose delivery of the session silver holds, null where none does) and what a
-    day's measures are summed from: `labelled`, `skipped`, `fresh`, `without_propensity`, `without_user`.
+def breaks(rule: str) -> str:
+    """The column that tells whether a row breaks the rule, and of a session how many of its rows do."""
+    return f"breaks_{rule}"
 
-    `accepted` (session_id, dt): the sessions of silver on days that are not in `events`. A plain session was delivered
-    on one day alone, never before, every line of it parsed, each of its positions 1..session_length once, under one
-    length and one user or none.
+
+def session_facts(events: DataFrame, warnings: Sequence[str] = ()) -> DataFrame:
+    """One row per (dt, session_id) that could be read: `session_rows`, `is_whole`, `faulty_rows` (those with
+    `breaks_alone`, a column that tells whether the row goes to quarantine by itself), `first_play` (see `date_of` and
+    `hour_of`) and what a day's measures are summed from: `labelled`, `skipped`, `fresh`, `without_propensity`,
+    `without_user`, and the `warnings` (columns as `breaks` names them).
+
+    Every line of a whole session parsed, and it has each of its positions 1..session_length once, under one length
+    and one user or none.
     """
-    from pyspark.sql import Window
     from pyspark.sql import functions as F
 
     user = F.when(F.col("user_id").isNotNull(), F.xxhash64("user_id"))
@@ -91,6 +95,7 @@ def session_facts(events: DataFrame, accepted: DataFrame) -> DataFrame:
         .agg(
             F.count(F.lit(1)).alias("session_rows"),
             F.count_if("is_parsed").alias("parsed"),
+            F.count_if("breaks_alone").alias("faulty_rows"),
             F.bit_or(F.when(_is_place(), F.expr("shiftleft(1, session_position)"))).alias("places"),
             F.min("session_length").alias("least"),
             F.max("session_length").alias("most"),
@@ -102,6 +107,7 @@ def session_facts(events: DataFrame, accepted: DataFrame) -> DataFrame:
             F.count_if(F.greatest(*LABELS)).alias("labelled"),
             F.count_if("skip_2").alias("skipped"),
             F.count_if(F.datediff("dt", "date") <= FRESH_DAYS).alias("fresh"),
+            *[F.count_if(name).alias(name) for name in warnings],
         )
     )
     rows, nobody = F.col("session_rows"), F.col("without_user")
@@ -113,14 +119,29 @@ def session_facts(events: DataFrame, accepted: DataFrame) -> DataFrame:
         & (F.col("places") == F.expr("shiftleft(1, int(session_rows) + 1) - 2"))
         & ((nobody == rows) | ((nobody == 0) & (F.col("one_user") == F.col("other_user"))))
     )
+    told = counted.withColumn("is_whole", F.coalesce(whole, F.lit(False)))
+    return told.drop("parsed", "places", "least", "most", "one_user", "other_user")
+
+
+def with_deliveries(sessions: DataFrame, accepted: DataFrame, several_days: bool = True) -> DataFrame:
+    """`session_facts` with `first_accepted` (the day whose delivery of the session silver holds, null where none does),
+    `is_plain` (whole, delivered on one day alone and never before) and `is_clean` (plain, and none of its rows goes to
+    quarantine by itself). Persist `sessions`, they are read twice.
+
+    `accepted` (session_id, dt): the sessions of silver on other days. `several_days`: whether `sessions` has more than
+    one; of one alone nobody needs to ask whether a session comes twice.
+    """
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
     of_session = Window.partitionBy("session_id")
-    one_day = F.min("dt").over(of_session) == F.max("dt").over(of_session)
-    known = accepted.join(counted.select("session_id"), "session_id", "left_semi")
+    one_day = F.min("dt").over(of_session) == F.max("dt").over(of_session) if several_days else F.lit(True)
+    known = accepted.join(sessions.select("session_id"), "session_id", "left_semi")
     before = known.groupBy("session_id").agg(F.min("dt").alias("first_accepted"))
     return (
-        counted.join(before, "session_id", "left")
-        .withColumn("is_plain", F.coalesce(whole, F.lit(False)) & one_day & F.col("first_accepted").isNull())
-        .drop("parsed", "places", "least", "most", "one_user", "other_user")
+        sessions.join(before, "session_id", "left")
+        .withColumn("is_plain", F.col("is_whole") & one_day & F.col("first_accepted").isNull())
+        .withColumn("is_clean", F.col("is_plain") & (F.col("faulty_rows") == 0))
     )
 
 

@@ -68,11 +68,14 @@ class Judge:
         context.variables.progress_bars = {"globally": False, "metric_calculations": False}
         return context
 
-    def rows(self, name: str, rows: DataFrame, rules: Sequence[Expectation], evaluated: int) -> dict[str, int]:
-        """How many of the rows break each rule. `evaluated` is how many rows the shares in the documents refer to: of a
-        big night the rows are a part (`verdicts.sampled`)."""
+    def rows(
+        self, name: str, rows: DataFrame, rules: Sequence[Expectation], evaluated: int, unseen: Mapping[str, int] = {}
+    ) -> dict[str, int]:
+        """How many rows break each rule. Of a big night `rows` are a part (`verdicts.sampled`) of the `evaluated` ones
+        that the shares in the documents refer to, and `unseen` is how many of the others break a rule."""
         expectations = [as_expectation(rule) for rule in rules]
         unexpected = _count_unexpected(self._spark_batch(rows), expectations)
+        unexpected = {rule: count + unseen.get(rule, 0) for rule, count in unexpected.items()}
         self._found[name] = _as_result(name, expectations, unexpected, evaluated)
         return unexpected
 

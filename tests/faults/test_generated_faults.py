@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import every_row
 import pytest
 from deliveries import run
 from lake_content import the_lake
@@ -40,8 +41,8 @@ def judged(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Ite
     from pyspark.sql import functions as F
 
     from musicbox_lib.sessions.session_users import with_user
-    from musicbox_lib.validation.listening_events import flag, suspects
-    from musicbox_lib.validation.session_facts import session_facts
+    from musicbox_lib.validation.listening_events import flag, sessions_of, suspects
+    from musicbox_lib.validation.session_facts import with_deliveries
 
     root = tmp_path_factory.mktemp("faults")
     with the_lake(root / "lake"):
@@ -61,7 +62,8 @@ def judged(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Ite
         users = spark.createDataFrame([], "session_id string, user_id string")
         accepted = spark.createDataFrame([], "session_id string, dt date")
         events = with_user(events, users)
-        rows = flag(suspects(events, session_facts(events, accepted))).where(F.size("broken") > 0)
+        sessions = with_deliveries(sessions_of(events), accepted)
+        rows = every_row.judged(events, sessions, flag(suspects(events, sessions))).where(F.size("broken") > 0)
         told = rows.select(F.col("dt").cast("string"), F.substring_index("raw_line", ",", 1), "broken").collect()
         yield Judged(json.loads((root / "truth" / "faults.json").read_text()), [tuple(row) for row in told])
 

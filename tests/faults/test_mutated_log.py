@@ -42,8 +42,8 @@ def real_log() -> bytes:
 def split(spark: SparkSession) -> tuple[int, int]:
     """Rows of silver and of quarantine; where the night stops for too many rejected ones, as it would split them."""
     from musicbox_lib.sessions import session_users
-    from musicbox_lib.validation.listening_events import as_listening_events, as_rejected_events, flag, suspects
-    from musicbox_lib.validation.session_facts import session_facts
+    from musicbox_lib.validation import listening_events as rules
+    from musicbox_lib.validation.session_facts import with_deliveries
 
     try:
         run("listening_events", DAY)
@@ -51,9 +51,11 @@ def split(spark: SparkSession) -> tuple[int, int]:
         assert "the night stops" in str(stop)
         events = lake.read(spark, ReadPartition.parse(f"bronze.session_events/dt=..{DAY}"))
         events = session_users.with_user(events, session_users.read(spark))
-        sessions = session_facts(events, spark.createDataFrame([], "session_id string, dt date"))
-        flagged = flag(suspects(events, sessions))
-        return as_listening_events(events, sessions, flagged).count(), as_rejected_events(flagged).count()
+        nothing = spark.createDataFrame([], "session_id string, dt date")
+        sessions = with_deliveries(rules.sessions_of(events), nothing)
+        flagged = rules.flag(rules.suspects(events, sessions))
+        silver = rules.as_listening_events(events, sessions, flagged)
+        return silver.count(), rules.as_rejected_events(flagged).count()
     rejected = rows_of("silver.rejected_events")
     assert all(row["rules"] for row in rejected)
     return len(rows_of("silver.listening_events")), len(rejected)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import every_row
 import pytest
 from deliveries import DAY, as_csv, deliver, play, plays, run
 from lake_content import the_lake
@@ -65,8 +67,8 @@ def judged(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Ite
     from musicbox_lib import lake
     from musicbox_lib.lake import ReadPartition
     from musicbox_lib.sessions.session_users import with_user
-    from musicbox_lib.validation.listening_events import flag, suspects
-    from musicbox_lib.validation.session_facts import session_facts
+    from musicbox_lib.validation.listening_events import flag, sessions_of, suspects
+    from musicbox_lib.validation.session_facts import with_deliveries
 
     root = tmp_path_factory.mktemp("planted") / "lake"
     with the_lake(root):
@@ -78,17 +80,15 @@ def judged(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Ite
         before = [("good-001", DAY.replace(day=1)), ("good-002", DAY.replace(day=6))]
         accepted = spark.createDataFrame(before, "session_id string, dt date")
         events = with_user(events, users)
-        sessions = session_facts(events, accepted).persist()
+        sessions = with_deliveries(sessions_of(events), accepted).persist()
         yield Judged(events, sessions, flag(suspects(events, sessions).persist()).persist())
 
 
 @pytest.fixture(scope="module")
 def broken(judged: Judged) -> dict[tuple[str, int], list[str]]:
-    """(file, line) -> the rules it breaks, warnings among them; none for a row that is no suspect."""
-    rules: dict[tuple[str, int], list[str]] = {(row.file, row.line): [] for row in judged.events.collect()}
-    for row in judged.flagged.select("file", "line", "broken").collect():
-        rules[row.file, row.line] = sorted(row.broken)
-    return rules
+    """(file, line) -> the rules it breaks, warnings among them."""
+    rows = every_row.judged(judged.events, judged.sessions, judged.flagged).collect()
+    return {(row.file, row.line): sorted(row.broken) for row in rows}
 
 
 def test_each_changed_row_breaks_what_its_case_says(broken: dict[tuple[str, int], list[str]]) -> None:
@@ -129,14 +129,19 @@ def test_sessions_that_come_twice_differ_or_break_off(broken: dict[tuple[str, in
 def test_great_expectations_counts_what_the_split_counts(judged: Judged) -> None:
     """Every row rule is broken at least once here, so none agrees by being silent."""
     from musicbox_lib.tables import table
-    from musicbox_lib.validation.listening_events import unsuspected
+    from musicbox_lib.validation.listening_events import unsuspected, warned
+    from musicbox_lib.validation.measures import sums_of
     from musicbox_lib.validation.night import counts_by_day
     from musicbox_lib.validation.rules import row_rules
+    from musicbox_lib.validation.session_facts import breaks
     from musicbox_lib.validation.suite import Judge
 
     rules = row_rules(table("silver.listening_events"))
-    counts = counts_by_day(judged.flagged, [DAY])[DAY]
-    others = unsuspected(judged.events, judged.sessions, judged.flagged)
+    counts = Counter(counts_by_day(judged.flagged, [DAY], "session_id")[DAY])
+    names = {rule.rule: breaks(rule.rule) for rule in warned()}
+    sums = sums_of(judged.sessions, list(names.values()))[DAY]
+    counts += Counter({rule: sums[name] for rule, name in names.items()})
+    others = unsuspected(judged.events, judged.sessions)
     ours = {rule.rule: counts.get(rule.rule, 0) for rule in rules}
     looked_at = judged.flagged.select(*others.columns).unionByName(others)
     assert looked_at.count() == judged.events.count()

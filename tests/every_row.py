@@ -1,0 +1,22 @@
+"""What the rules say of every delivered row, of the clean sessions' too: nobody flags those in a night."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from musicbox_lib.tables import table
+from musicbox_lib.validation.listening_events import RULES, unsuspected
+from musicbox_lib.validation.rules import with_broken_rules
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+def judged(events: DataFrame, sessions: DataFrame, flagged: DataFrame) -> DataFrame:
+    """Each bronze row once, with `broken`."""
+    others = with_broken_rules(unsuspected(events, sessions), table(RULES))
+    assert others.where("is_rejected = 1").count() == 0, "a row of a clean session would be rejected"
+    told = ("dt", "file", "line", "raw_line", "broken")
+    rows = flagged.select(*told).unionByName(others.select(*told))
+    assert rows.count() == events.count()
+    return rows
