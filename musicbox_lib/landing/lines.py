@@ -75,8 +75,7 @@ def _lines(spark: SparkSession, deliveries: Sequence[Delivery]) -> DataFrame:
 
     text = spark.read.text([delivery.location for delivery in deliveries])
     return text.select(
-        # Spark keeps bytes that are not UTF-8 as they came, and Arrow and DuckDB then refuse to read the whole table.
-        F.make_valid_utf8("value").alias("raw_line"),
+        "value",
         F.col("_metadata.file_path").alias("file_path"),
         F.col("_metadata.file_block_start").alias("file_block_start"),
         F.monotonically_increasing_id().alias("id"),
@@ -87,7 +86,7 @@ def _is_filled() -> Column:
     from pyspark.sql import functions as F
 
     # It stops at the first other character, which a regular expression finds only after copying the line.
-    return F.ltrim("raw_line", F.lit(BLANKS)) != ""
+    return F.ltrim("value", F.lit(BLANKS)) != ""
 
 
 def _blocks(lines: DataFrame, deliveries: Sequence[Delivery]) -> list[_Block]:
@@ -168,6 +167,8 @@ def _numbered(
         lines.join(F.broadcast(known), ["file_path", "file_block_start"])
         .withColumn("line", F.col("id") + F.col("shift"))
         .where((F.col("line") > 1) & _is_filled())
+        # Spark keeps bytes that are not UTF-8 as they came, and Arrow and DuckDB then refuse to read the whole table.
+        .withColumn("raw_line", F.make_valid_utf8("value"))
     )
 
 

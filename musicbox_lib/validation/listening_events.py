@@ -17,8 +17,8 @@ from musicbox_lib.validation.session_facts import (
     hour_of,
     session_facts,
     with_earlier_deliveries,
-    with_giant_facts,
     with_plain_facts,
+    with_plain_or_giant_facts,
     with_row_facts,
     with_session_facts,
 )
@@ -72,18 +72,17 @@ _OF_ITS_SESSION = ("session_rows", "is_plain", "first_play", "first_accepted")
 
 def flag(suspects: DataFrame) -> DataFrame:
     """The suspects with every fact and the rules that each breaks (`broken`, `rules`, `is_rejected`, `is_faulty`);
-    persist them, they are read in three parts."""
+    persist them, they are read several times."""
     from pyspark.sql import functions as F
 
     rules = table(RULES)
     other = [rule for rule in row_rules(rules) if rule.severity == "quarantine" and rule.rule != "first_delivery"]
     is_sound = reduce(and_, [~broken_by(rule) for rule in other])
     is_giant = F.coalesce(F.col("session_rows") > GIANT, F.lit(False))
-    plain = suspects.where("is_plain").transform(with_plain_facts)
-    giant = suspects.where(~F.col("is_plain") & is_giant).transform(with_giant_facts)
+    single = suspects.where(F.col("is_plain") | is_giant).transform(with_plain_or_giant_facts)
     entangled = suspects.where(~F.col("is_plain") & ~is_giant).transform(with_session_facts)
     known = with_earlier_deliveries(entangled, is_sound)
-    return with_broken_rules(plain.unionByName(giant).unionByName(known), rules)
+    return with_broken_rules(single.unionByName(known), rules)
 
 
 def unsuspected(events: DataFrame, sessions: DataFrame) -> DataFrame:

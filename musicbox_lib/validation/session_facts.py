@@ -193,12 +193,13 @@ def with_plain_facts(rows: DataFrame) -> DataFrame:
     )
 
 
-def with_giant_facts(rows: DataFrame) -> DataFrame:
-    """Add the session facts of a session of more than `GIANT` rows: that it is one says enough, the others are null."""
+def with_plain_or_giant_facts(rows: DataFrame) -> DataFrame:
+    """Add the session facts of plain sessions and of those of more than `GIANT` rows: that a session is a giant says
+    enough, its others are null."""
     from pyspark.sql import functions as F
 
-    nothing = dict.fromkeys(SESSION_FACTS[1:], F.lit(None).cast("int"))
-    return rows.withColumns({**nothing, "user_id": F.coalesce("user_id", "session_id")})
+    nothing_more = {name: F.when(F.col("is_plain"), F.col(name)) for name in SESSION_FACTS[1:]}
+    return rows.transform(with_plain_facts).withColumns(nothing_more)
 
 
 def with_session_facts(events: DataFrame) -> DataFrame:
