@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from musicbox_lib import job
 from musicbox_lib.lake import LEDGER, ReadPartition, WritePartition
 from musicbox_lib.settings import PROJECT
-from musicbox_lib.sql import VIEWS
 from musicbox_lib.tables import Table, tables
+from musicbox_lib.views import views
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -59,7 +59,7 @@ def render_dictionary(nights: list[str]) -> str:
     return (
         templates()
         .get_template("dictionary.html")
-        .render(stages=stages, said=STAGES, uses=uses(PROJECT / "jobs"), views=VIEWS, nights=nights, ledger=LEDGER)
+        .render(stages=stages, said=STAGES, uses=uses(PROJECT / "jobs"), views=views(), nights=nights, ledger=LEDGER)
     )
 
 

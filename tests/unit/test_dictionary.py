@@ -16,8 +16,8 @@ from musicbox_lib.reports.dictionary import STAGES, render_dictionary, uses
 from musicbox_lib.reports.night import NightFacts
 from musicbox_lib.reports.page import links_of, nights_beside, render
 from musicbox_lib.settings import PROJECT
-from musicbox_lib.sql import VIEWS
 from musicbox_lib.tables import Check, tables
+from musicbox_lib.views import views
 
 DAY = dt.date(2026, 11, 5)
 LOGGED = {
@@ -90,7 +90,8 @@ def test_every_table_column_check_and_rule_is_there_with_its_sentence(html: str,
 
 def test_every_view_is_there_and_every_link_leads_somewhere(html: str) -> None:
     anchors = Anchors(html)
-    assert set(VIEWS) <= set(anchors.ids)
+    assert set(views()) <= set(anchors.ids)
+    assert all(view.about in unescape(html) for view in views().values())
     assert len(anchors.ids) == len(set(anchors.ids))
     beside = [address for address in anchors.addresses if not address.startswith("#")]
     assert beside == ["dt=2026-11-05/index.html"]
