@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
-def judged(events: DataFrame, sessions: DataFrame, flagged: DataFrame) -> DataFrame:
+def judged(events: DataFrame, looked_at: DataFrame, flagged: DataFrame) -> DataFrame:
     """Each bronze row once, with `broken`."""
-    others = with_broken_rules(unsuspected(events, sessions), table(RULES))
+    others = with_broken_rules(unsuspected(looked_at), table(RULES))
     assert others.where("is_rejected = 1").count() == 0, "a row of a clean session would be rejected"
     told = ("dt", "file", "line", "raw_line", "broken")
     rows = flagged.select(*told).unionByName(others.select(*told))

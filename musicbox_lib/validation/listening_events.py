@@ -55,27 +55,33 @@ def sessions_of(events: DataFrame) -> DataFrame:
     return sessions.withColumn("faulty_rows", F.coalesce(all_faulty, "faulty_rows"))
 
 
-def suspects(events: DataFrame, sessions: DataFrame, few: bool = True) -> DataFrame:
-    """The bronze rows that need a closer look, with their row facts and what `sessions` (`with_deliveries`) says of
-    theirs: all rows of a session that is not clean, and those whose session cannot be read. `few`: whether such
-    sessions fit into memory; then no row has to be moved."""
+def looked_at(events: DataFrame, sessions: DataFrame, every: int = 1, few: bool = True) -> DataFrame:
+    """The bronze rows that a night looks at, with their row facts and what `sessions` (`with_deliveries`) says of
+    theirs; persist them. `is_suspect`: all rows of a session that is not clean, and those whose session cannot be read.
+    The others are the rows of clean sessions, of a big night one in `every`, by a hash of the line. `few`: whether the
+    sessions that are not clean fit into memory; then no row has to be moved."""
     from pyspark.sql import functions as F
 
     unclean = sessions.where("NOT is_clean").select("dt", "session_id", *_OF_ITS_SESSION)
     rows = events.join(F.broadcast(unclean) if few else unclean, ["dt", "session_id"], "left")
-    rows = rows.where(F.col("session_id").isNull() | F.col("session_rows").isNotNull())
-    return rows.withColumn("is_plain", F.coalesce("is_plain", F.lit(False))).transform(with_row_facts)
+    is_suspect = F.col("session_id").isNull() | F.col("session_rows").isNotNull()
+    in_sample = F.pmod(F.xxhash64("file", "line"), F.lit(every)) == 0
+    return (
+        rows.where(is_suspect | in_sample if every > 1 else F.lit(True))
+        .withColumns({"is_suspect": is_suspect, "is_plain": F.coalesce("is_plain", F.lit(False))})
+        .transform(with_row_facts)
+    )
 
 
 _OF_ITS_SESSION = ("session_rows", "is_plain", "first_play", "first_accepted")
 
 
-def flag(suspects: DataFrame) -> DataFrame:
-    """The suspects with every fact and the rules that each breaks (`broken`, `rules`, `is_rejected`, `is_faulty`);
-    persist them, they are read several times."""
+def flag(rows: DataFrame) -> DataFrame:
+    """The suspects among the rows (`looked_at`) with every fact and the rules that each breaks (`broken`, `rules`,
+    `is_rejected`, `is_faulty`); persist them, they are read several times."""
     from pyspark.sql import functions as F
 
-    rules = table(RULES)
+    rules, suspects = table(RULES), rows.where("is_suspect")
     other = [rule for rule in row_rules(rules) if rule.severity == "quarantine" and rule.rule != "first_delivery"]
     is_sound = reduce(and_, [~broken_by(rule) for rule in other])
     is_giant = F.coalesce(F.col("session_rows") > GIANT, F.lit(False))
@@ -85,10 +91,13 @@ def flag(suspects: DataFrame) -> DataFrame:
     return with_broken_rules(single.unionByName(known), rules)
 
 
-def unsuspected(events: DataFrame, sessions: DataFrame) -> DataFrame:
-    """The bronze rows that are no suspects, with every fact: what Great Expectations looks at beside the flagged."""
-    clean = sessions.where("is_clean").select("dt", "session_id", "session_rows")
-    return events.join(clean, ["dt", "session_id"]).transform(with_row_facts).transform(with_plain_facts)
+def unsuspected(rows: DataFrame) -> DataFrame:
+    """The others among the rows (`looked_at`), with every fact: what Great Expectations looks at beside the flagged."""
+    from pyspark.sql import functions as F
+
+    # The session facts of a plain session, as many rows as its length says.
+    clean = rows.where("NOT is_suspect").withColumn("session_rows", F.col("session_length").cast("bigint"))
+    return clean.transform(with_plain_facts)
 
 
 @contract(takes={}, gives="silver.rejected_events")

@@ -250,8 +250,8 @@ def with_session_facts(events: DataFrame) -> DataFrame:
     )
 
 
-# Columns that `session_facts` adds to a row: no part of what the line tells.
-_OF_THE_SESSION = ("session_rows", "is_plain", "first_play", "first_accepted")
+# Columns that a row has from its session: no part of what the line tells.
+_OF_THE_SESSION = ("session_rows", "is_plain", "is_suspect", "first_play", "first_accepted")
 
 
 def _one_or_two(name: str, window: object) -> Column:

@@ -71,8 +71,8 @@ class Judge:
     def rows(
         self, name: str, rows: DataFrame, rules: Sequence[Expectation], evaluated: int, unseen: Mapping[str, int] = {}
     ) -> dict[str, int]:
-        """How many rows break each rule. Of a big night `rows` are a part (`verdicts.sampled`) of the `evaluated` ones
-        that the shares in the documents refer to, and `unseen` is how many of the others break a rule."""
+        """How many rows break each rule. Of a big night `rows` are a part (`listening_events.looked_at`) of the
+        `evaluated` ones that the shares in the documents refer to; `unseen` is how many of the others break a rule."""
         expectations = [as_expectation(rule) for rule in rules]
         unexpected = _count_unexpected(self._spark_batch(rows), expectations)
         unexpected = {rule: count + unseen.get(rule, 0) for rule, count in unexpected.items()}

@@ -42,15 +42,17 @@ class Verdict:
 
 def on_session_logs(events: DataFrame, accepted: DataFrame, known: DataFrame | None, past: Past, gx: Judge) -> Verdict:
     """Judge the events of the days (`session_users.with_user`). `accepted` (session_id, dt) is what silver holds of
-    other days, `known` the valid track rows, None where no table was delivered. Three passes over the events: sessions,
-    suspects, and Great Expectations; what is valid takes one more."""
+    other days, `known` the valid track rows, None where no table was delivered. Two passes over the events: sessions,
+    and what is looked at, also by Great Expectations; what is valid takes one more."""
     rules = table(listening_events.RULES)
     delivered = listening_events.sessions_of(events).persist()
     sessions = with_deliveries(delivered, accepted, len(past.days) > 1).persist()
     warnings = [rule.rule for rule in listening_events.warned()]
     sums = measures.sums_of(sessions, list(map(breaks, warnings)))
     few = sum(day["unclean"] for day in sums.values()) <= FEW
-    flagged = listening_events.flag(listening_events.suspects(events, sessions, few).persist()).persist()
+    every = -(-sum(day["session_rows"] for day in sums.values()) // settings().suite_rows)
+    looked_at = listening_events.looked_at(events, sessions, every, few).persist()
+    flagged = listening_events.flag(looked_at).persist()
     counts = night.counts_by_day(flagged, past.days, "session_id")
     for day, told in sums.items():
         counts[day].update({rule: counts[day].get(rule, 0) + (told[breaks(rule)] or 0) for rule in warnings})
@@ -58,11 +60,10 @@ def on_session_logs(events: DataFrame, accepted: DataFrame, known: DataFrame | N
     found = measures.of_session_logs(sums, unknown, counts, past.delivered)
     results = _results(counts, found, past, rules)
     rows = _rows(found)
-    looked_at = list({rule.kwargs["column"]: None for rule in row_rules(rules)})
-    # Kept, because the suite asks three times: once for each kind of metric.
-    others = listening_events.unsuspected(sampled(events, rows), sessions).select(*looked_at).persist()
-    unseen = _unseen(others, sums) if rows > settings().suite_rows else {}
-    broken = gx.rows("session_logs", flagged.select(*looked_at).unionByName(others), row_rules(rules), rows, unseen)
+    others = listening_events.unsuspected(looked_at)
+    unseen = _unseen(others, sums) if every > 1 else {}
+    asked = flagged.select(*others.columns).unionByName(others)
+    broken = gx.rows("session_logs", asked, row_rules(rules), rows, unseen)
     decision.hold_against(broken, gx.days("session_logs.days", results, day_rules(rules)), results, rules)
     rejected = _rejected(counts)
     valid = listening_events.as_listening_events(events, _hashed(sessions, sums), flagged)
@@ -95,14 +96,6 @@ def _hashed(sessions: DataFrame, sums: measures.Sums) -> DataFrame:
     sorting all rows to meet them took 31 s at 10,000,000, this 22."""
     count = sum(day["sessions"] for day in sums.values())
     return sessions.hint("shuffle_hash") if FEW < count <= MANY else sessions
-
-
-def sampled(rows: DataFrame, count: int) -> DataFrame:
-    """All rows of an ordinary night; of more than `settings().suite_rows` every k-th by a hash of its line."""
-    from pyspark.sql import functions as F
-
-    k = -(-count // settings().suite_rows)
-    return rows if k <= 1 else rows.where(F.pmod(F.xxhash64("file", "line"), F.lit(k)) == 0)
 
 
 def _unseen(others: DataFrame, sums: measures.Sums) -> dict[str, int]:

@@ -41,7 +41,7 @@ def judged(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Ite
     from pyspark.sql import functions as F
 
     from musicbox_lib.sessions.session_users import with_user
-    from musicbox_lib.validation.listening_events import flag, sessions_of, suspects
+    from musicbox_lib.validation.listening_events import flag, looked_at, sessions_of
     from musicbox_lib.validation.session_facts import with_deliveries
 
     root = tmp_path_factory.mktemp("faults")
@@ -62,8 +62,8 @@ def judged(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Ite
         users = spark.createDataFrame([], "session_id string, user_id string")
         accepted = spark.createDataFrame([], "session_id string, dt date")
         events = with_user(events, users)
-        sessions = with_deliveries(sessions_of(events), accepted)
-        rows = every_row.judged(events, sessions, flag(suspects(events, sessions))).where(F.size("broken") > 0)
+        every = looked_at(events, with_deliveries(sessions_of(events), accepted))
+        rows = every_row.judged(events, every, flag(every)).where(F.size("broken") > 0)
         told = rows.select(F.col("dt").cast("string"), F.substring_index("raw_line", ",", 1), "broken").collect()
         yield Judged(json.loads((root / "truth" / "faults.json").read_text()), [tuple(row) for row in told])
 

@@ -53,7 +53,7 @@ def split(spark: SparkSession) -> tuple[int, int]:
         events = session_users.with_user(events, session_users.read(spark))
         nothing = spark.createDataFrame([], "session_id string, dt date")
         sessions = with_deliveries(rules.sessions_of(events), nothing)
-        flagged = rules.flag(rules.suspects(events, sessions))
+        flagged = rules.flag(rules.looked_at(events, sessions))
         silver = rules.as_listening_events(events, sessions, flagged)
         return silver.count(), rules.as_rejected_events(flagged).count()
     rejected = rows_of("silver.rejected_events")

@@ -58,6 +58,7 @@ def planted() -> bytes:
 class Judged:
     events: DataFrame
     sessions: DataFrame
+    looked_at: DataFrame
     flagged: DataFrame
 
 
@@ -67,7 +68,7 @@ def judged(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Ite
     from musicbox_lib import lake
     from musicbox_lib.lake import ReadPartition
     from musicbox_lib.sessions.session_users import with_user
-    from musicbox_lib.validation.listening_events import flag, sessions_of, suspects
+    from musicbox_lib.validation.listening_events import flag, looked_at, sessions_of
     from musicbox_lib.validation.session_facts import with_deliveries
 
     root = tmp_path_factory.mktemp("planted") / "lake"
@@ -81,13 +82,14 @@ def judged(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Ite
         accepted = spark.createDataFrame(before, "session_id string, dt date")
         events = with_user(events, users)
         sessions = with_deliveries(sessions_of(events), accepted).persist()
-        yield Judged(events, sessions, flag(suspects(events, sessions).persist()).persist())
+        rows = looked_at(events, sessions).persist()
+        yield Judged(events, sessions, rows, flag(rows).persist())
 
 
 @pytest.fixture(scope="module")
 def broken(judged: Judged) -> dict[tuple[str, int], list[str]]:
     """(file, line) -> the rules it breaks, warnings among them."""
-    rows = every_row.judged(judged.events, judged.sessions, judged.flagged).collect()
+    rows = every_row.judged(judged.events, judged.looked_at, judged.flagged).collect()
     return {(row.file, row.line): sorted(row.broken) for row in rows}
 
 
@@ -141,9 +143,9 @@ def test_great_expectations_counts_what_the_split_counts(judged: Judged) -> None
     names = {rule.rule: breaks(rule.rule) for rule in warned()}
     sums = sums_of(judged.sessions, list(names.values()))[DAY]
     counts += Counter({rule: sums[name] for rule, name in names.items()})
-    others = unsuspected(judged.events, judged.sessions)
+    others = unsuspected(judged.looked_at)
     ours = {rule.rule: counts.get(rule.rule, 0) for rule in rules}
-    looked_at = judged.flagged.select(*others.columns).unionByName(others)
-    assert looked_at.count() == judged.events.count()
-    assert Judge().rows("session_logs", looked_at, rules, judged.events.count()) == ours
+    asked = judged.flagged.select(*others.columns).unionByName(others)
+    assert asked.count() == judged.events.count()
+    assert Judge().rows("session_logs", asked, rules, judged.events.count()) == ours
     assert [name for name, rows in ours.items() if rows == 0] == ["session_size"], "a giant has a test of its own"
