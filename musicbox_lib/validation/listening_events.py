@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from musicbox_lib.contract import contract
 from musicbox_lib.tables import Expectation, table
-from musicbox_lib.validation.rules import broken_by, row_rules, with_broken_rules
+from musicbox_lib.validation.rules import broken_by, broken_names, row_rules, with_broken_rules
 from musicbox_lib.validation.session_facts import (
     GIANT,
     SESSION_FACTS,
@@ -77,8 +77,8 @@ _OF_ITS_SESSION = ("session_rows", "is_plain", "first_play", "first_accepted")
 
 
 def flag(rows: DataFrame) -> DataFrame:
-    """The suspects among the rows (`looked_at`) with every fact and the rules that each breaks (`broken`, `rules`,
-    `is_rejected`, `is_faulty`); persist them, they are read several times."""
+    """The suspects among the rows (`looked_at`) with every fact and the rules that each breaks
+    (`rules.with_broken_rules`); persist them, they are read several times."""
     from pyspark.sql import functions as F
 
     rules, suspects = table(RULES), rows.where("is_suspect")
@@ -105,7 +105,8 @@ def as_rejected_events(flagged: DataFrame) -> DataFrame:
     """The rows that broke a quarantine rule, with all that they broke."""
     from pyspark.sql import functions as F
 
-    return flagged.where(F.col("is_rejected") == 1)
+    rejected = flagged.where(F.col("is_rejected") == 1)
+    return rejected.withColumn("rules", broken_names(table(RULES), "quarantine"))
 
 
 @contract(takes={}, gives="silver.listening_events")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from musicbox_lib import lake
 from musicbox_lib.errors import MusicBoxError
 from musicbox_lib.lake import ReadPartition
+from musicbox_lib.tables import Table
 from musicbox_lib.validation.decision import NIGHTS, Result
 from musicbox_lib.validation.rules import count_broken
 
@@ -21,10 +22,10 @@ Nights = dict[dt.date, dict[str, float]]
 """Night -> day rule -> what it measured."""
 
 
-def counts_by_day(flagged: DataFrame, days: Sequence[dt.date], key: str) -> Counts:
+def counts_by_day(flagged: DataFrame, table: Table, days: Sequence[dt.date], key: str) -> Counts:
     """Per day, what `count_broken` counts (a few rows per rule and day)."""
     counts: Counts = {day: {} for day in days}
-    for day, name, rows in count_broken(flagged, key).collect():
+    for day, name, rows in count_broken(flagged, table, key).collect():
         counts[day][name] = rows
     return counts
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
-FEW = 200_000
-"""Sessions, of 36 characters each, that every task may hold in memory: 50 MB."""
+FEW = 1_000_000
+"""Sessions, of 36 characters each, that every task may hold in memory: 120 MB."""
 
 MANY = 5_000_000
 """Sessions whose hash table fits: in a quarter each, 200 bytes for one, 250 MB for a task."""
@@ -53,7 +53,7 @@ def on_session_logs(events: DataFrame, accepted: DataFrame, known: DataFrame | N
     every = -(-sum(day["session_rows"] for day in sums.values()) // settings().suite_rows)
     looked_at = listening_events.looked_at(events, sessions, every, few).persist()
     flagged = listening_events.flag(looked_at).persist()
-    counts = night.counts_by_day(flagged, past.days, "session_id")
+    counts = night.counts_by_day(flagged, rules, past.days, "session_id")
     for day, told in sums.items():
         counts[day].update({rule: counts[day].get(rule, 0) + (told[breaks(rule)] or 0) for rule in warnings})
     unknown = None if known is None else measures.plays_of_unknown_tracks(events, known)
@@ -66,7 +66,8 @@ def on_session_logs(events: DataFrame, accepted: DataFrame, known: DataFrame | N
     broken = gx.rows("session_logs", asked, row_rules(rules), rows, unseen)
     decision.hold_against(broken, gx.days("session_logs.days", results, day_rules(rules)), results, rules)
     rejected = _rejected(counts)
-    valid = listening_events.as_listening_events(events, _hashed(sessions, sums), flagged)
+    count = sum(day["sessions"] for day in sums.values())
+    valid = listening_events.as_listening_events(events, hashed(sessions, count), flagged)
     return Verdict(
         past.days, results, found, valid, rows - rejected, listening_events.as_rejected_events(flagged), rejected
     )
@@ -79,7 +80,7 @@ def on_tracks(tracks: DataFrame, past: Past, gx: Judge) -> Verdict:
         return Verdict([], [], {}, tracks, 0, tracks, 0)
     rules = table(known_tracks.RULES)
     flagged = known_tracks.flag_tracks(tracks).persist()
-    counts = night.counts_by_day(flagged, past.days, "track_id")
+    counts = night.counts_by_day(flagged, rules, past.days, "track_id")
     found = measures.of_tracks(flagged, counts)
     results = _results(counts, found, past, rules)
     broken = gx.rows("tracks", flagged, row_rules(rules), _rows(found))
@@ -91,11 +92,10 @@ def on_tracks(tracks: DataFrame, past: Past, gx: Judge) -> Verdict:
     )
 
 
-def _hashed(sessions: DataFrame, sums: measures.Sums) -> DataFrame:
-    """The sessions, to be joined through a hash table where they are too many to send to every task and still fit:
-    sorting all rows to meet them took 31 s at 10,000,000, this 22."""
-    count = sum(day["sessions"] for day in sums.values())
-    return sessions.hint("shuffle_hash") if FEW < count <= MANY else sessions
+def hashed(sessions: DataFrame, count: int) -> DataFrame:
+    """The `count` sessions, to be joined through a hash table: one for all where they are few, and where they still
+    fit one for each part of the rows. At 10,000,000 rows the first took 45 s, the second 60, sorting all rows 78."""
+    return sessions.hint("broadcast" if count <= FEW else "shuffle_hash") if count <= MANY else sessions
 
 
 def _unseen(others: DataFrame, sums: measures.Sums) -> dict[str, int]:

@@ -138,8 +138,9 @@ def test_great_expectations_counts_what_the_split_counts(judged: Judged) -> None
     from musicbox_lib.validation.session_facts import breaks
     from musicbox_lib.validation.suite import Judge
 
-    rules = row_rules(table("silver.listening_events"))
-    counts = Counter(counts_by_day(judged.flagged, [DAY], "session_id")[DAY])
+    found = table("silver.listening_events")
+    rules = row_rules(found)
+    counts = Counter(counts_by_day(judged.flagged, found, [DAY], "session_id")[DAY])
     names = {rule.rule: breaks(rule.rule) for rule in warned()}
     sums = sums_of(judged.sessions, list(names.values()))[DAY]
     counts += Counter({rule: sums[name] for rule, name in names.items()})
