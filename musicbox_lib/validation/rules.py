@@ -90,7 +90,7 @@ def with_broken_rules(rows: DataFrame, table: Table) -> DataFrame:
     """Add `broken` (bigint: bit k is set where the row breaks the k-th of the table's row rules; `broken_names` spells
     it out) and `is_rejected` (int, 1 where one of them sends the row to quarantine).
 
-    A number, because two arrays of names for every row took as long to compile as to fill (12 s at 10,000,000 rows).
+    A number: two arrays of names for every suspect took 23 s instead of 20 at 10,000,000 rows, one run each.
     Raises MusicBoxError for a table of more rules than a number has bits.
     """
     from pyspark.sql import functions as F
