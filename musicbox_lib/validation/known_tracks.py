@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from musicbox_lib.contract import contract
 from musicbox_lib.features.audio import SOUND
 from musicbox_lib.tables import table
-from musicbox_lib.validation.rules import broken_names, with_broken_rules
+from musicbox_lib.validation.rules import set_aside, with_broken_rules
 from musicbox_lib.validation.session_facts import open_quotes
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _count(conditions: list[Column]) -> Column:
 @contract(takes={}, gives="silver.rejected_tracks")
 def as_rejected_tracks(flagged: DataFrame) -> DataFrame:
     """The rows that broke a quarantine rule, with all that they broke."""
-    return flagged.where("is_rejected = 1").withColumn("rules", broken_names(table(RULES), "quarantine"))
+    return set_aside(flagged, table(RULES))
 
 
 @contract(takes={}, gives="silver.known_tracks")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from musicbox_lib.contract import contract
 from musicbox_lib.tables import Expectation, table
-from musicbox_lib.validation.rules import broken_by, broken_names, row_rules, with_broken_rules
+from musicbox_lib.validation.rules import broken_by, row_rules, set_aside, with_broken_rules
 from musicbox_lib.validation.session_facts import (
     GIANT,
     SESSION_FACTS,
@@ -103,10 +103,7 @@ def unsuspected(rows: DataFrame) -> DataFrame:
 @contract(takes={}, gives="silver.rejected_events")
 def as_rejected_events(flagged: DataFrame) -> DataFrame:
     """The rows that broke a quarantine rule, with all that they broke."""
-    from pyspark.sql import functions as F
-
-    rejected = flagged.where(F.col("is_rejected") == 1)
-    return rejected.withColumn("rules", broken_names(table(RULES), "quarantine"))
+    return set_aside(flagged, table(RULES))
 
 
 @contract(takes={}, gives="silver.listening_events")

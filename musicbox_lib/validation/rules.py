@@ -112,6 +112,11 @@ def broken_names(table: Table, severity: str | None = None) -> Column:
     return _names([F.when(_breaks_any_of([rule], rules), F.lit(rule.rule)) for rule in told])
 
 
+def set_aside(flagged: DataFrame, table: Table) -> DataFrame:
+    """The rows of `with_broken_rules` that go to quarantine, with the names of the `rules` that send them there."""
+    return flagged.where("is_rejected = 1").withColumn("rules", broken_names(table, "quarantine"))
+
+
 def _quarantine(rules: Iterable[Expectation]) -> list[Expectation]:
     return [rule for rule in rules if rule.severity == "quarantine"]
 
