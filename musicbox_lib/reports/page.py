@@ -48,6 +48,9 @@ def links_of(page: Path) -> list[tuple[str, str]]:
     docs = f"{places.DATA_DOCS}/index.html"
     if (page.parent / docs).exists():
         links.append(("Great Expectations Data Docs of this night", docs))
+        # Their index lists its pages by scripts from public networks: without a way there it stays empty.
+        results = sorted((page.parent / places.DATA_DOCS / "validations").rglob("*.html"))
+        links += [(f"its {result.stem}", result.relative_to(page.parent).as_posix()) for result in results]
     return links
 
 

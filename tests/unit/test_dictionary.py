@@ -123,18 +123,23 @@ def test_the_nights_page_and_the_dictionary_point_to_each_other(
     night = tmp_path / f"dt={DAY}" / "index.html"
     monkeypatch.setattr(page, "page_path", lambda day: night)
     monkeypatch.setattr(page, "night_facts", lambda day: BARE)
+    inside = "validation/validations/session_logs/days/session_logs.days.html"
+    results = night.parent / inside
     for docs in (False, True):
         if docs:
-            (night.parent / "validation").mkdir()
+            results.parent.mkdir(parents=True)
             (night.parent / "validation" / "index.html").write_text("docs")
+            results.write_text("what came out")
         page.write_page(DAY)
         addresses = [one for one in Anchors(night.read_text()).addresses if not one.startswith("#")]
-        assert addresses == ["../dictionary.html", "validation/index.html"][: 1 + docs]
+        assert addresses == ["../dictionary.html", *(["validation/index.html", inside] if docs else [])]
         assert [(night.parent / address).resolve().exists() for address in addresses] == [True] * len(addresses)
         dictionary = tmp_path / "dictionary.html"
         beside = [one for one in Anchors(dictionary.read_text()).addresses if not one.startswith("#")]
         assert [(dictionary.parent / one).resolve() for one in beside] == [night.resolve()]
-    assert links_of(night)[1][0] == "Great Expectations Data Docs of this night"
+    assert [text for text, _ in links_of(night)[1:]] == [
+        "Great Expectations Data Docs of this night", "its session_logs.days",
+    ]  # fmt: skip
     (tmp_path / "dt=2026-11-04").mkdir()
     (tmp_path / "dt=2026-11-04" / "index.html").write_text("a night")
     assert nights_beside(tmp_path / "dictionary.html", DAY) == ["2026-11-05", "2026-11-04"]
