@@ -15,7 +15,14 @@ from musicbox_lib.validation.other_days import OtherDays
 from musicbox_lib.validation.suite import Judge, import_ahead
 
 READ = ("session_events", "tracks")
-WRITTEN = ("listening_events", "superseded_events", "rejected_events", "known_tracks", "rejected_tracks", "validation_results")
+WRITTEN = (
+    "listening_events",
+    "superseded_events",
+    "rejected_events",
+    "known_tracks",
+    "rejected_tracks",
+    "validation_results",
+)
 
 
 def arg_parser() -> argparse.ArgumentParser:

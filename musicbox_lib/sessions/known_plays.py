@@ -43,7 +43,7 @@ def versions_of(*partitions: ReadPartition) -> dict[str, str]:
 
 def _superseded_after(partition: ReadPartition) -> bool:
     """Whether rows of the partition's days were superseded after its last one."""
-    import pyarrow.dataset as dataset
+    from pyarrow import dataset
 
     last = partition.run_date
     days = lake.days_of(partition.table.name)

@@ -62,8 +62,8 @@ def plays_by_context(plays: DataFrame, catalogue: Catalogue) -> NDArray[np.int64
 
 
 def newest_sessions(plays: DataFrame, catalogue: Catalogue) -> tuple[Sessions, Neighbours]:
-    """The training sessions heard last, at most MOST_SESSIONS, newest first, from `training_plays`; and the neighbours of
-    each track among the users of those sessions."""
+    """The training sessions heard last, at most MOST_SESSIONS, newest first, from `training_plays`; and the neighbours
+    of each track among the users of those sessions."""
     heard = F.struct("session_position", "position", F.coalesce("skip_grade", F.lit(-1)).alias("grade"))
     rows: Any = (
         plays.groupBy("session_id")

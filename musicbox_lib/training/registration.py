@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from musicbox_lib import lake
 from musicbox_lib.ddpg.model_folder import MANIFEST, read_manifest
 from musicbox_lib.errors import DataRefused, UsageError
-from musicbox_lib.sessions.folds import HELD_OUT_FOLD
 from musicbox_lib.sessions import known_plays
+from musicbox_lib.sessions.folds import HELD_OUT_FOLD
 from musicbox_lib.settings import settings
 from musicbox_lib.training import registry as decisions
 from musicbox_lib.training.registry import Comparison, Entry

@@ -87,9 +87,7 @@ def events_to_judge(
     return only(lake.read(spark, ReadPartition(bronze.table, None, days[-1])), days), whole
 
 
-def later_days(
-    events: DataFrame, days: Sequence[dt.date], silver: Sequence[WritePartition]
-) -> list[dt.date]:
+def later_days(events: DataFrame, days: Sequence[dt.date], silver: Sequence[WritePartition]) -> list[dt.date]:
     """The days after the first of the judged ones, and none of them, that hold a session which those deliver now or
     held before: what they deliver first, or in part, decides what a later day makes of its own rows. `silver`: the
     tables that hold a judged day's rows. In the newest night there are none."""

@@ -20,9 +20,7 @@ def incomplete(sessions: DataFrame) -> DataFrame:
     from pyspark.sql import functions as F
 
     # Null lengths: the day's rows disagree, and the rule one_session_length keeps them.
-    wanted = sessions.where(
-        ~F.col("is_whole") & F.col("length").between(1, LONGEST) & (F.col("session_rows") <= GIANT)
-    )
+    wanted = sessions.where(~F.col("is_whole") & F.col("length").between(1, LONGEST) & (F.col("session_rows") <= GIANT))
     return wanted.select("session_id", F.col("dt").alias("target_dt"), "length")
 
 

@@ -79,8 +79,8 @@ def breaks(rule: str) -> str:
 def session_facts(events: DataFrame, warnings: Sequence[str] = ()) -> DataFrame:
     """One row per (dt, session_id) that could be read: `session_rows`, `is_whole`, `faulty_rows` (those with
     `breaks_alone`, a column that tells whether the row goes to quarantine by itself), `first_play` (see `date_of` and
-    `hour_of`), `length` (the session_length that all its rows name, else null) and what a day's measures are summed from: `labelled`, `skipped`, `fresh`, `without_propensity`,
-    `without_user`, and the `warnings` (columns as `breaks` names them).
+    `hour_of`), `length` (the session_length that all its rows name, else null) and what a day's measures are
+    summed from: `labelled`, `skipped`, `fresh`, `without_propensity`, `without_user`, and the `warnings` (columns as `breaks` names them).
 
     Every line of a whole session parsed, and it has each of its positions 1..session_length once, under one length
     and one user or none.
@@ -125,9 +125,9 @@ def session_facts(events: DataFrame, warnings: Sequence[str] = ()) -> DataFrame:
 
 
 def with_deliveries(sessions: DataFrame, accepted: DataFrame, several_days: bool = True) -> DataFrame:
-    """`session_facts` with `first_accepted` (the first other day whose delivery of the session was accepted, null where none
-    was), `is_plain` (whole, delivered and accepted on no other day) and `is_clean` (plain, and none of its rows goes to
-    quarantine by itself). Persist `sessions`, they are read twice.
+    """`session_facts` with `first_accepted` (the first other day whose delivery of the session was accepted, null
+    where none was), `is_plain` (whole, delivered and accepted on no other day) and `is_clean` (plain, and none of its
+    rows goes to quarantine by itself). Persist `sessions`, they are read twice.
 
     `accepted` (session_id, dt): the sessions accepted on other days. `several_days`: whether `sessions` has more than
     one; of one alone nobody needs to ask whether a session comes twice.

@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from musicbox_lib.validation.verdicts import PlaysVerdict
 
 
-def publish(
-    played: PlaysVerdict, valid: WritePartition, superseded: WritePartition, inputs: Mapping[str, str]
-) -> None:
+def publish(played: PlaysVerdict, valid: WritePartition, superseded: WritePartition, inputs: Mapping[str, str]) -> None:
     """Write both tables: the judged days, and the rows of other days that move between the tables.
 
     silver.listening_events gets its old and its new days in one commit, so that no reader sees a session twice or

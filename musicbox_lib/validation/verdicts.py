@@ -85,7 +85,9 @@ def on_session_logs(
     count = sum(day["sessions"] for day in sums.values())
     valid = listening_events.as_listening_events(events, hashed(sessions, count), flagged)
     accepted = flagged.where("is_rejected = 0").select("session_id", "dt").distinct()
-    brought, gone = _brought_and_gone(flagged) if earlier is not None or others is not None or len(past.days) > 1 else (0, 0)
+    brought, gone = (
+        _brought_and_gone(flagged) if earlier is not None or others is not None or len(past.days) > 1 else (0, 0)
+    )
     return PlaysVerdict(
         days=past.days,
         results=results,
