@@ -61,7 +61,9 @@ def unvalidated(day: str) -> Rows:
     sessions = session_facts(events.withColumn("breaks_alone", F.lit(False)))
     sessions = sessions.where(F.col("first_play").isNotNull()).withColumn("is_clean", F.lit(True)).persist()
     sessions = hashed(sessions, sessions.count())
-    none = events.limit(0).withColumns({"is_rejected": F.lit(0), "first_play": F.lit(None).cast("bigint")})
+    nothing = {"is_rejected": F.lit(0), "first_play": F.lit(None).cast("bigint")}
+    nothing |= {name: F.lit(None).cast("date") for name in ("delivered_on", "superseded_on")}
+    none = events.limit(0).withColumns(nothing)
     # Past the lake, whose table would refuse the rows that break a rule.
     return _written(as_listening_events(events, sessions, none), "unvalidated")
 

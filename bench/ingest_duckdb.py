@@ -132,7 +132,7 @@ def ingest(logs: list[Path], out: Path, day: str) -> dict[str, int]:
         COPY (SELECT '{day}'::DATE AS dt, {played}, coalesce(user_id, session_id) AS user_id,
                      CASE WHEN skip_1 THEN 3 WHEN skip_2 THEN 2 WHEN skip_3 THEN 1 WHEN not_skipped THEN 0 END
                          AS skip_grade,
-                     s.first[2] AS session_date, s.first[3] AS session_hour
+                     s.first[2] AS session_date, s.first[3] AS session_hour, '{day}'::DATE AS delivered_on
               FROM bronze JOIN sessions s USING (session_id)
               WHERE (file, line) NOT IN (SELECT (file, line) FROM flagged WHERE len(rules) > 0))
         TO '{out}/silver.parquet'""")

@@ -108,11 +108,15 @@ FROM gold.last_sessions AS l
 LEFT JOIN (SELECT user_id, count(*) AS places FROM latest_recommendations GROUP BY user_id) AS s ON s.user_id = l.user_id
 WHERE l.dt = (SELECT max(dt) FROM latest_recommendations);
 
--- 14. Was anything lost on the way: delivered rows against valid and rejected ones?
-SELECT b.dt, b.delivered, coalesce(v.valid, 0) AS valid, coalesce(r.rejected, 0) AS rejected,
-       b.delivered - coalesce(v.valid, 0) - coalesce(r.rejected, 0) AS lost
+-- 14. Was anything lost on the way: delivered rows against valid, superseded and rejected ones?
+SELECT b.dt, b.delivered, coalesce(v.valid, 0) AS valid, coalesce(s.superseded, 0) AS superseded,
+       coalesce(r.rejected, 0) AS rejected,
+       b.delivered - coalesce(v.valid, 0) - coalesce(s.superseded, 0) - coalesce(r.rejected, 0) AS lost
 FROM (SELECT dt, count(*) AS delivered FROM bronze.session_events GROUP BY dt) AS b
-LEFT JOIN (SELECT dt, count(*) AS valid FROM silver.listening_events GROUP BY dt) AS v ON v.dt = b.dt
+LEFT JOIN (SELECT dt, count(*) AS valid FROM silver.listening_events WHERE coalesce(delivered_on, dt) = dt GROUP BY dt) AS v
+  ON v.dt = b.dt
+LEFT JOIN (SELECT dt, count(*) AS superseded FROM silver.superseded_events WHERE delivered_on = dt GROUP BY dt) AS s
+  ON s.dt = b.dt
 LEFT JOIN (SELECT dt, count(*) AS rejected FROM silver.rejected_events GROUP BY dt) AS r ON r.dt = b.dt
 ORDER BY b.dt;
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from musicbox_lib import job, lake
 from musicbox_lib.lake import ReadPartition, WritePartition
+from musicbox_lib.sessions import known_plays
 from musicbox_lib.spark import session
 
 
@@ -35,8 +36,9 @@ def main(
 
     spark = session("baselines")
     read = (listening_events, track_features, track_embeddings)
-    inputs = {partition.table.name: lake.version_of(partition.table.name) for partition in read}
-    events, features, embeddings = (lake.read(spark, partition) for partition in read)
+    inputs = {name: int(version) for name, version in known_plays.versions_of(*read).items()}
+    events = known_plays.read(spark, listening_events)
+    features, embeddings = lake.read(spark, track_features), lake.read(spark, track_embeddings)
     rows = transform.baselines(events, features, embeddings, baselines.run_date, inputs, seed, models)
     lake.overwrite_rows("baselines", rows, baselines, {name: str(version) for name, version in inputs.items()})
 

@@ -7,6 +7,7 @@ from musicbox_lib.errors import DataRefused
 from musicbox_lib.lake import ReadPartition, WritePartition
 from musicbox_lib.reports import diversity as slates
 from musicbox_lib.reports.gold import tracks_of
+from musicbox_lib.sessions import known_plays
 from musicbox_lib.settings import settings
 from musicbox_lib.spark import session
 
@@ -36,7 +37,7 @@ def main(
     if day not in lake.days_of(top3_recommendations.table.name):
         raise DataRefused(f"{top3_recommendations.table.name} has no slates of {day}: run its job for that day first.")
     read = (top3_recommendations, last_sessions, track_features, track_embeddings, listening_events)
-    inputs = lake.versions_of(*read)
+    inputs = known_plays.versions_of(*read)
     features, embeddings = tracks_of(track_features, track_embeddings)
     if features.empty:
         raise DataRefused(f"{track_features} or {track_embeddings} is missing: run the job track_features first.")
@@ -46,7 +47,7 @@ def main(
     rows = slates.diversity_rows(
         slates.as_contexts_with_slates(active, top3.where(top3.dt == day), top3.where(top3.dt < day)),
         active.count(),
-        slates.as_logged_lists(lake.read(spark, listening_events)),
+        slates.as_logged_lists(known_plays.read(spark, listening_events)),
         slates.shelf(features, embeddings, settings().seed),
         day,
         settings().report_contexts,

@@ -5,6 +5,7 @@ import argparse
 from musicbox_lib import job, lake
 from musicbox_lib.features import last_sessions as transform
 from musicbox_lib.lake import ReadPartition, WritePartition
+from musicbox_lib.sessions import known_plays
 from musicbox_lib.settings import settings
 from musicbox_lib.spark import session
 
@@ -20,8 +21,8 @@ def arg_parser() -> argparse.ArgumentParser:
 def main(listening_events: ReadPartition, last_sessions: WritePartition) -> None:
     """Find where every active user stands."""
     spark = session("last_sessions")
-    inputs = lake.versions_of(listening_events)
-    events = lake.read(spark, listening_events)
+    inputs = known_plays.versions_of(listening_events)
+    events = known_plays.read(spark, listening_events)
     active = transform.last_sessions(events, last_sessions.run_date, settings().active_days)
     lake.overwrite(active, last_sessions, inputs)
 

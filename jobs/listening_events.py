@@ -10,11 +10,19 @@ from musicbox_lib.landing.listing import user_files
 from musicbox_lib.reports import places
 from musicbox_lib.sessions import ingest, session_users
 from musicbox_lib.spark import session
-from musicbox_lib.validation import days, decision, night, verdicts
+from musicbox_lib.validation import days, decision, night, takeovers, verdicts
+from musicbox_lib.validation.other_days import OtherDays
 from musicbox_lib.validation.suite import Judge, import_ahead
 
 READ = ("session_events", "tracks")
-WRITTEN = ("listening_events", "rejected_events", "known_tracks", "rejected_tracks", "validation_results")
+WRITTEN = (
+    "listening_events",
+    "superseded_events",
+    "rejected_events",
+    "known_tracks",
+    "rejected_tracks",
+    "validation_results",
+)
 
 
 def arg_parser() -> argparse.ArgumentParser:
@@ -31,6 +39,7 @@ def main(
     session_events: ReadPartition,
     tracks: ReadPartition,
     listening_events: WritePartition,
+    superseded_events: WritePartition,
     rejected_events: WritePartition,
     known_tracks: WritePartition,
     rejected_tracks: WritePartition,
@@ -42,11 +51,13 @@ def main(
     inputs = lake.versions_of(session_events, tracks)
     inputs |= ingest.fingerprints(user_files(spark))
     described = verdicts.on_tracks(*days.tracks_to_judge(spark, tracks, known_tracks, validation_results), gx)
-    events, past = days.events_to_judge(spark, session_events, listening_events, rejected_events, validation_results)
-    events = session_users.with_user(events, session_users.read(spark))
-    accepted = days.accepted_elsewhere(spark, listening_events, past.days)
+    aside = (superseded_events, rejected_events)
+    events, past = days.events_to_judge(spark, session_events, listening_events, aside, validation_results)
+    users = session_users.read(spark)
+    events = session_users.with_user(events, users)
+    other_days = OtherDays(spark, past.days, session_events, listening_events, superseded_events, rejected_events)
     known = days.known_so_far(spark, known_tracks, described.days, described.valid)
-    played = verdicts.on_session_logs(events, accepted, known, past, gx)
+    played = verdicts.on_session_logs(events, users, other_days, known, past, gx)
     night.hold_against_bronze(played.measured, session_events)
     night.hold_against_bronze(described.measured, tracks)
     results = [*described.results, *played.results]
@@ -60,7 +71,7 @@ def main(
         lake.publish(described.rejected, rejected_tracks, described.rejected_rows, inputs, described.days)
         lake.publish(described.valid, known_tracks, described.valid_rows, inputs, described.days)
     lake.publish(played.rejected, rejected_events, played.rejected_rows, inputs, played.days)
-    lake.publish(played.valid, listening_events, played.valid_rows, inputs, played.days)
+    takeovers.publish(played, listening_events, superseded_events, inputs)
     # Every plan made later in this session would be held against what is still kept.
     spark.catalog.clearCache()
 

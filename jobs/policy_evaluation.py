@@ -13,6 +13,7 @@ from musicbox_lib.reports import policy_comparison as comparisons
 from musicbox_lib.reports import skip_rate as rates
 from musicbox_lib.reports.gold import tracks_of
 from musicbox_lib.scoring.serving import champion_as_of
+from musicbox_lib.sessions import known_plays
 from musicbox_lib.spark import session
 
 
@@ -46,11 +47,12 @@ def main(
     run_date = policy_evaluation.run_date
     day_before = run_date - dt.timedelta(days=1)
     read = (listening_events, track_features, track_embeddings, registry, baselines)
-    inputs = lake.versions_of(*read)
+    inputs = known_plays.versions_of(*read)
     champion, fitted = champion_as_of(registry, day_before), baselines_as_of(baselines, day_before)
     features, embeddings = tracks_of(track_features, track_embeddings)
     spark = session("policy_evaluation")
-    night = judge_night(lake.read(spark, listening_events), features, embeddings, champion, fitted, run_date)
+    events = known_plays.read(spark, listening_events)
+    night = judge_night(events, features, embeddings, champion, fitted, run_date)
     written = (
         (policy_evaluation, evaluations.rows(night)),
         (skip_rate, rates.rows(night)),

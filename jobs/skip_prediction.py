@@ -4,6 +4,7 @@ import argparse
 
 from musicbox_lib import job, lake
 from musicbox_lib.lake import ReadPartition, WritePartition
+from musicbox_lib.sessions import known_plays
 from musicbox_lib.settings import settings
 from musicbox_lib.skip_prediction import skip_prediction as predictions
 from musicbox_lib.spark import session
@@ -19,8 +20,8 @@ def arg_parser() -> argparse.ArgumentParser:
 
 def main(listening_events: ReadPartition, skip_prediction: WritePartition) -> None:
     """Predict every play of the training days by models that never saw its user, and say how well."""
-    inputs = lake.versions_of(listening_events)
-    events = lake.read(session("skip_prediction"), listening_events)
+    inputs = known_plays.versions_of(listening_events)
+    events = known_plays.read(session("skip_prediction"), listening_events)
     rows = predictions.skip_prediction(events, skip_prediction.run_date, settings().seed)
     lake.overwrite_rows("skip_prediction", rows, skip_prediction, inputs)
 

@@ -6,6 +6,7 @@ from musicbox_lib import job, lake
 from musicbox_lib.features import track_embeddings as embeddings
 from musicbox_lib.features import track_features as features
 from musicbox_lib.lake import ReadPartition, WritePartition
+from musicbox_lib.sessions import known_plays
 from musicbox_lib.spark import session
 
 
@@ -28,8 +29,8 @@ def main(
 ) -> None:
     """Describe every track and place it among the others."""
     spark = session("track_features")
-    inputs = lake.versions_of(listening_events, known_tracks)
-    events = lake.read(spark, listening_events)
+    inputs = known_plays.versions_of(listening_events, known_tracks)
+    events = known_plays.read(spark, listening_events)
     # The track table is optional: a log alone makes features without audio.
     described = features.track_features(events, lake.read_if_written(spark, known_tracks), track_features.run_date)
     placed = embeddings.track_embeddings(events, described, track_embeddings.run_date)

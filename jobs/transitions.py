@@ -5,6 +5,7 @@ import argparse
 from musicbox_lib import job, lake
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.lake import ReadPartition, WritePartition
+from musicbox_lib.sessions import known_plays
 from musicbox_lib.spark import session
 from musicbox_lib.training import transitions as transform
 
@@ -29,8 +30,9 @@ def main(
     """Turn the plays into what the learner reads."""
     spark = session("transitions")
     read = (listening_events, track_features, track_embeddings)
-    inputs = lake.versions_of(*read)
-    events, features, embeddings = (lake.read(spark, partition) for partition in read)
+    inputs = known_plays.versions_of(*read)
+    events = known_plays.read(spark, listening_events)
+    features, embeddings = lake.read(spark, track_features), lake.read(spark, track_embeddings)
     if events.where("skip_grade IS NOT NULL").isEmpty():
         raise DataRefused(f"{listening_events} holds no labelled play: there is nothing to train on.")
     lake.overwrite(transform.transitions(events, features, embeddings, transitions.run_date), transitions, inputs)

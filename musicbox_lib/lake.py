@@ -262,7 +262,7 @@ def read(spark: SparkSession, partition: ReadPartition) -> DataFrame:
             f"{name} has not been written yet in {settings().lake}: "
             f"run the job {partition.table.noun} (or the DAG) first."
         )
-    frame = spark.read.format("delta").load(path_of(name)).select(*partition.table.column_names)
+    frame = _declared(spark.read.format("delta").load(path_of(name)), partition.table)
     if partition.latest:
         known = [day for day in days_of(name) if day <= partition.run_date]
         if not known:
@@ -275,6 +275,19 @@ def read(spark: SparkSession, partition: ReadPartition) -> DataFrame:
     if one_day and partition.run_date not in days_of(name):
         raise DataRefused(f"{partition} is empty: run the job {partition.table.noun} for that day first.")
     return frame
+
+
+def _declared(frame: DataFrame, found: Table) -> DataFrame:
+    """The declared columns; one that a table of an older release has not gained yet is null."""
+    from pyspark.sql import functions as F
+
+    present = set(frame.columns)
+    return frame.select(
+        *[
+            F.col(column.name) if column.name in present else F.lit(None).cast(column.type).alias(column.name)
+            for column in found.columns
+        ]
+    )
 
 
 def read_if_written(spark: SparkSession, partition: ReadPartition) -> DataFrame:

@@ -47,6 +47,7 @@ def write_two_nights(seed: int = 7001) -> None:
         _write_gold(night, plays)
         _write_scores(night, rng)
         _write_reports(night, rng)
+    write("silver.superseded_events", [])
     _write_models()
     _write_ledger()
 

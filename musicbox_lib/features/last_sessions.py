@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 @contract(takes={"events": "silver.listening_events"}, gives="gold.last_sessions")
 def last_sessions(events: DataFrame, run_date: dt.date, active_days: int) -> DataFrame:
     """One row per user of whom a session was delivered in the `active_days` days up to `run_date`: the context after
-    the last play, from all plays delivered up to then."""
+    the play heard last, from all plays delivered up to then."""
     active_from = run_date - dt.timedelta(days=active_days)
     return (
         events.where(F.col("dt") <= F.lit(run_date))
         .transform(last_contexts)
-        .where(F.col("session_dt") > F.lit(active_from))
+        .where(F.col("last_delivered") > F.lit(active_from))
         .withColumn("dt", F.lit(run_date))
     )

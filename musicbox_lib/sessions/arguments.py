@@ -18,6 +18,7 @@ def listening_events(day: str) -> dict[str, str]:
         "session_events": f"bronze.session_events/dt=..{day}",
         "tracks": f"bronze.tracks/dt=..{day}",
         "listening_events": f"silver.listening_events/dt=..{day}",
+        "superseded_events": f"silver.superseded_events/dt=..{day}",
         "rejected_events": f"silver.rejected_events/dt=..{day}",
         "known_tracks": f"silver.known_tracks/dt=..{day}",
         "rejected_tracks": f"silver.rejected_tracks/dt=..{day}",

@@ -13,9 +13,9 @@ from musicbox_lib.sessions.folds import FOLDS, TRAINING_FOLDS
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, WindowSpec
 
-ORDER = ("dt", "session_date", "session_hour", "session_id", "session_position")
-"""The order of a user's plays. A session may be delivered days after it was heard: what was not known by then
-must not come before it, so the day of delivery leads."""
+ORDER = ("session_date", "session_hour", "session_id", "session_position")
+"""The order in which a user's plays were heard: by the day and hour at which their sessions began, equals by the
+session's id. A session may be delivered days after it was heard; the day of delivery decides only what is known."""
 CONTEXT = (
     "user_id",
     "fold",
@@ -44,7 +44,7 @@ def is_training_fold(user_id: Column) -> Column:
 
 
 def in_order() -> WindowSpec:
-    """A user's plays, oldest first."""
+    """A user's plays, the one heard first first."""
     return Window.partitionBy("user_id").orderBy(*ORDER)
 
 
@@ -54,9 +54,16 @@ def as_contexts(events: DataFrame) -> DataFrame:
 
     Context, shuffle and premium are the play's own, which are known when it is chosen. The hour is that of the play
     before it in the session (a session's first play has its own): the real log notes a play's hour as it ends, and of
-    the plays in another hour than the one before only .02 were skipped, of the others .54."""
+    the plays in another hour than the one before only .02 were skipped, of the others .54.
+
+    `track_ids` are those of the last 64 plays before it that had been delivered by the play's own delivery: what came
+    later was unknown to whoever could have recommended it, and is left out. `user_plays` and `user_skips` count what
+    was delivered before, in the order of delivery, which is what `last_contexts` counts on the evening before. In this
+    order a late session's own plays also count the user's plays heard after them but delivered before them: an exact
+    count would compare all pairs of a user's sessions, and one late session of a thousand moves no rate."""
     before = in_order().rowsBetween(-HISTORY, -1)
-    so_far = in_order().rowsBetween(Window.unboundedPreceding, -1)
+    earlier = in_order().rowsBetween(Window.unboundedPreceding, -1)
+    so_far = Window.partitionBy("user_id").orderBy("dt", *ORDER).rowsBetween(Window.unboundedPreceding, -1)
     upto = in_order().rowsBetween(Window.unboundedPreceding, 0)
     last_session = F.lag("session_id").over(in_order())
     opens = last_session.isNull() | (last_session != F.col("session_id"))
@@ -71,11 +78,14 @@ def as_contexts(events: DataFrame) -> DataFrame:
         .withColumns(
             {
                 "opened": F.max(F.when(F.col("opens"), F.col("play"))).over(upto),
-                "heard": F.collect_list(_heard()).over(before),
+                "heard": F.collect_list(F.struct(*_heard_columns(), "dt")).over(before),
+                "some_unknown": F.coalesce(F.max("dt").over(earlier) > F.col("dt"), F.lit(False)),
                 "user_plays": F.coalesce(F.sum(_labelled()).over(so_far), F.lit(0)),
                 "user_skips": F.coalesce(F.sum(_skipped()).over(so_far), F.lit(0)),
             }
         )
+        # Late deliveries are rare: most lists are not looked through.
+        .withColumn("heard", F.when(F.col("some_unknown"), _known_by(F.col("dt"))).otherwise(F.col("heard")))
         .withColumns(
             {
                 "fold": user_fold(F.col("user_id")),
@@ -91,12 +101,14 @@ def as_contexts(events: DataFrame) -> DataFrame:
 
 def last_contexts(events: DataFrame) -> DataFrame:
     """One row per user of `silver.listening_events`: the context *after* the last play, with the last play's
-    context, hour, shuffle and premium, since the next play's are not known yet; and `session_dt`, the day on which
-    the last session was delivered."""
+    context, hour, shuffle and premium, since the next play's are not known yet; `session_dt`, the day on which the
+    last session was delivered, and `last_delivered`, the newest day on which any was.
+
+    The last play is the one heard last among all of `events`, not the one delivered last."""
     backwards = Window.partitionBy("user_id").orderBy(*[F.desc(name) for name in ORDER])
     whole = Window.partitionBy("user_id")
     other = F.col("session_id") != F.first("session_id").over(backwards)
-    newest = {name: F.min_by(name, "back") for name in (*_OF_THE_LAST, "user_plays", "user_skips")}
+    newest = {name: F.min_by(name, "back") for name in (*_OF_THE_LAST, "user_plays", "user_skips", "last_delivered")}
     return (
         events.withColumns(
             {
@@ -104,6 +116,7 @@ def last_contexts(events: DataFrame) -> DataFrame:
                 "other": other,
                 "user_plays": F.sum(_labelled()).over(whole),
                 "user_skips": F.sum(_skipped()).over(whole),
+                "last_delivered": F.max("dt").over(whole),
             }
         )
         .where(F.col("back") <= HISTORY)
@@ -124,7 +137,7 @@ def last_contexts(events: DataFrame) -> DataFrame:
                 "skip_grades": F.col("heard.skip_grade"),
             }
         )
-        .select(*CONTEXT, "session_dt")
+        .select(*CONTEXT, "session_dt", "last_delivered")
     )
 
 
@@ -141,8 +154,9 @@ def _heard_columns() -> list[Column]:
     return [F.col("track_id"), grade.alias("skip_grade")]
 
 
-def _heard() -> Column:
-    return F.struct(*_heard_columns())
+def _known_by(day: Column) -> Column:
+    """Of the plays `heard`, those delivered up to that day."""
+    return F.filter("heard", lambda play: play["dt"] <= day)
 
 
 def _labelled() -> Column:

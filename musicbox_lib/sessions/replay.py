@@ -12,6 +12,7 @@ from musicbox_lib import lake
 from musicbox_lib.errors import Conflict, DataRefused, MusicBoxError, UsageError
 from musicbox_lib.sessions import arguments
 from musicbox_lib.settings import PROJECT
+from musicbox_lib.sql import ask
 
 REJECTED = ("silver.rejected_events", "silver.rejected_tracks")
 _ENDS = {end.exit_code: end for end in (MusicBoxError, UsageError, DataRefused, Conflict)}
@@ -45,11 +46,11 @@ class Replay:
 def replay(day: dt.date) -> Replay:
     """Take the day's landing files in anew and judge them by the rules as they are now; earlier deliveries that nobody
     took in yet come with it, as in a night. Twice gives the same rows. Raises what the jobs refuse."""
-    before, rows_before, silver = _waiting(day), _rows(REJECTED, day), _rows(("silver.listening_events",), day)
+    before, rows_before, silver = _waiting(day), _waiting_rows(day), _rows(("silver.listening_events",), day)
     _run("session_events", arguments.session_events(str(day)))
     _run("listening_events", arguments.listening_events(str(day)))
     gained = _rows(("silver.listening_events",), day) - silver
-    return Replay(day, before, _waiting(day), rows_before, _rows(REJECTED, day), gained)
+    return Replay(day, before, _waiting(day), rows_before, _waiting_rows(day), gained)
 
 
 def _run(job: str, given: dict[str, str]) -> None:
@@ -61,6 +62,7 @@ def _run(job: str, given: dict[str, str]) -> None:
 
 
 def _waiting(day: dt.date) -> Counter[str]:
+    """Rows of the day in quarantine, by rule, without those whose session a later day completed."""
     import pyarrow.compute as pc
 
     found: Counter[str] = Counter()
@@ -69,7 +71,25 @@ def _waiting(day: dt.date) -> Counter[str]:
             rules = table.to_pyarrow_table(columns=["rules"], filters=[("dt", "=", day)]).column("rules")
             counts = pc.value_counts(pc.list_flatten(rules)).to_pylist()
             found.update({count["values"]: count["counts"] for count in counts})
-    return found
+    for rules, count in _completed_later(day):
+        found.subtract(dict.fromkeys(rules, count))
+    return +found
+
+
+def _waiting_rows(day: dt.date) -> int:
+    return _rows(REJECTED, day) - sum(count for _, count in _completed_later(day))
+
+
+def _completed_later(day: dt.date) -> list[tuple[list[str], int]]:
+    """(the rules that they broke, how many rows) of the day's rejected rows whose session a later day completed."""
+    if any(lake.snapshot(name) is None for name in ("silver.rejected_events", "silver.listening_events")):
+        return []
+    asked = ask(f"""
+        SELECT r.rules, count(*) FROM silver.rejected_events AS r
+        JOIN silver.listening_events AS e
+          ON e.session_id = r.session_id AND e.session_position = r.session_position AND e.dt > r.dt
+        WHERE r.dt = DATE '{day}' AND list_contains(r.rules, 'session_complete') GROUP BY r.rules""")
+    return [(list(rules), int(count)) for rules, count in asked.rows]
 
 
 def _rows(names: tuple[str, ...], day: dt.date) -> int:

@@ -62,19 +62,18 @@ def plays_by_context(plays: DataFrame, catalogue: Catalogue) -> NDArray[np.int64
 
 
 def newest_sessions(plays: DataFrame, catalogue: Catalogue) -> tuple[Sessions, Neighbours]:
-    """The newest training sessions, at most MOST_SESSIONS, newest first, from `training_plays`; and the neighbours of
-    each track among the users of those sessions."""
+    """The training sessions heard last, at most MOST_SESSIONS, newest first, from `training_plays`; and the neighbours
+    of each track among the users of those sessions."""
     heard = F.struct("session_position", "position", F.coalesce("skip_grade", F.lit(-1)).alias("grade"))
     rows: Any = (
         plays.groupBy("session_id")
         .agg(
             F.max("user_id").alias("user_id"),
-            F.max("dt").alias("dt"),
             F.max("session_date").alias("session_date"),
             F.max("session_hour").alias("session_hour"),
             F.sort_array(F.collect_list(heard)).alias("heard"),
         )
-        .orderBy(F.desc("dt"), F.desc("session_date"), F.desc("session_hour"), "session_id")
+        .orderBy(F.desc("session_date"), F.desc("session_hour"), "session_id")
         .limit(MOST_SESSIONS)
         .select(
             F.xxhash64("user_id").alias("user"),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from musicbox_lib import lake
 from musicbox_lib.ddpg.model_folder import MANIFEST, read_manifest
 from musicbox_lib.errors import DataRefused, UsageError
+from musicbox_lib.sessions import known_plays
 from musicbox_lib.sessions.folds import HELD_OUT_FOLD
 from musicbox_lib.settings import settings
 from musicbox_lib.training import registry as decisions
@@ -39,7 +40,7 @@ def register(
     from musicbox_lib.spark import session
 
     champion = decisions.champion_of(entries, run_date)
-    inputs = {"model": new.model_id, **lake.versions_of(listening_events)}
+    inputs = {"model": new.model_id, **known_plays.versions_of(listening_events)}
     spark = session("registry")
     comparison = None if champion is None else _compare(spark, listening_events, new, champion)
     promoted, reason = decisions.verdict(comparison, champion)
@@ -88,5 +89,5 @@ def _compare(spark: SparkSession, listening_events: lake.ReadPartition, new: Ent
         folder = models_folder() / entry.model_id
         read_manifest(folder, entry.files)
         sides.append(Champion(entry.model_id, entry.dt, str(folder), tuple(sorted(entry.files.items()))))
-    events = lake.read(spark, listening_events).where(user_fold(F.col("user_id")) == HELD_OUT_FOLD)
+    events = known_plays.read(spark, listening_events).where(user_fold(F.col("user_id")) == HELD_OUT_FOLD)
     return compare(as_contexts(events).limit(MOST_PLAYS), sides[0], sides[1], settings().seed)

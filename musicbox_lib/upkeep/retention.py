@@ -23,12 +23,13 @@ JOB = "retention"
 LANDING = "landing.session_logs"
 STAGES: dict[str, tuple[str, ...]] = {
     "bronze": ("bronze.session_events",),
-    "silver": ("silver.listening_events", "silver.rejected_events"),
+    "silver": ("silver.listening_events", "silver.superseded_events", "silver.rejected_events"),
     "gold": ("gold.track_features", "gold.track_embeddings", "gold.last_sessions"),
     "training": ("training.transitions",),
 }
 """What has an age. Everything else is kept: track tables are read whole by every night, validation results and reports
 are the history that a new night is held against, models and scores are small."""
+VALID, SUPERSEDED = "silver.listening_events", "silver.superseded_events"
 NEEDED = 2
 """Newest days that stay whatever their age: a night reads the gold of its own day and of the one before."""
 
@@ -87,8 +88,19 @@ def to_remove() -> list[Past]:
     """What is past its time now, landing first: what it no longer holds no night can ingest again."""
     keep = limits(settings())
     found = [_of_landing(keep["landing"])] if keep["landing"] is not None else []
-    found += [Past(name, tuple(past(lake.days_of(name), keep[stage]))) for stage in STAGES for name in STAGES[stage]]
+    found += [Past(name, tuple(_days_past(name, keep[stage]))) for stage in STAGES for name in STAGES[stage]]
     return [one for one in found if one.days]
+
+
+def _days_past(name: str, keep: int | None) -> list[dt.date]:
+    """The days of a table that its limit leaves behind. Those of superseded plays go with the valid plays of as long
+    ago: there may be none for weeks, and their own newest day says little."""
+    if name != SUPERSEDED:
+        return past(lake.days_of(name), keep)
+    days = lake.days_of(VALID)
+    gone = past(days, keep)
+    kept = set(days) - set(gone)
+    return [day for day in lake.days_of(name) if gone and day < min(kept)]
 
 
 def _of_landing(keep: int | None) -> Past:

@@ -6,6 +6,7 @@ import datetime as dt
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from musicbox_lib import lake, ledger
@@ -60,44 +61,46 @@ def tracks_to_judge(
 
 
 def events_to_judge(
-    spark: SparkSession, bronze: ReadPartition, valid: WritePartition, rejected: WritePartition, results: WritePartition
+    spark: SparkSession,
+    bronze: ReadPartition,
+    valid: WritePartition,
+    aside: Sequence[WritePartition],
+    results: WritePartition,
 ) -> tuple[DataFrame, Past]:
-    """The delivered events of the days to judge, later ones among them (`later_days`). Raises DataRefused where bronze
-    does not hold the night's own day."""
+    """The delivered events of the days to judge, later ones among them (`later_days`). `aside`: where a judged day's
+    rows lie that are not in `valid`. Raises DataRefused where bronze does not hold the night's own day."""
     found = past(bronze, valid, results, "session_logs")
     if bronze.run_date not in found.days:
         raise DataRefused(
             f"{bronze.table.name} has no rows of {bronze.run_date}: run the job {bronze.table.noun} for that day first."
         )
     events = only(lake.read(spark, bronze), found.days)
-    later = later_days(events, found.days, valid, rejected)
+    later = later_days(events, found.days, [valid, *aside])
     if not later:
         return events, found
     log.warning(
         "judged anew, because an earlier day delivers sessions of theirs: %s; run the nights of these days again",
         ", ".join(map(str, later)),
     )
-    days = [*found.days, *later]
+    days = sorted([*found.days, *later])
     whole = past_of(days, bronze, results, "session_logs")
-    return only(lake.read(spark, ReadPartition(bronze.table, None, later[-1])), days), whole
+    return only(lake.read(spark, ReadPartition(bronze.table, None, days[-1])), days), whole
 
 
-def later_days(
-    events: DataFrame, days: Sequence[dt.date], valid: WritePartition, rejected: WritePartition
-) -> list[dt.date]:
-    """The days after the night's own that hold a session which the judged days deliver now or held before: the first
-    delivery counts, so theirs may go to quarantine or come back from it. In the newest night there are none."""
+def later_days(events: DataFrame, days: Sequence[dt.date], silver: Sequence[WritePartition]) -> list[dt.date]:
+    """The days after the first of the judged ones, and none of them, that hold a session which those deliver now or
+    held before: what they deliver first, or in part, decides what a later day makes of its own rows. `silver`: the
+    tables that hold a judged day's rows. In the newest night there are none."""
     from pyspark.sql import functions as F
 
-    if not any(day > valid.run_date for day in lake.days_of(valid.table.name)):
+    known = {day for partition in silver for day in lake.days_of(partition.table.name)}
+    if not any(day > min(days) for day in known - set(days)):
         return []
     spark = events.sparkSession
-    silver = lake.read(spark, ReadPartition(valid.table, None, None))
-    waiting = lake.read_if_written(spark, ReadPartition(rejected.table, None, None))
-    waiting = waiting.where(F.array_contains("rules", "first_delivery"))
-    ids = events.select("session_id").unionByName(only(silver, days).select("session_id")).distinct()
-    known = silver.select("dt", "session_id").unionByName(waiting.select("dt", "session_id"))
-    after = known.where(F.col("dt") > F.lit(valid.run_date)).join(ids, "session_id", "left_semi")
+    read = [lake.read_if_written(spark, ReadPartition(partition.table, None, None)) for partition in silver]
+    rows = reduce(lambda all_rows, more: all_rows.unionByName(more), [row.select("dt", "session_id") for row in read])
+    ids = events.select("session_id").unionByName(only(rows, days).select("session_id")).distinct()
+    after = other_than(rows, days).where(F.col("dt") > F.lit(min(days))).join(ids, "session_id", "left_semi")
     return sorted(row.dt for row in after.select("dt").distinct().collect())
 
 
@@ -113,12 +116,6 @@ def other_than(rows: DataFrame, days: Sequence[dt.date]) -> DataFrame:
     from pyspark.sql import functions as F
 
     return rows.where(~F.col("dt").isin(list(days)))
-
-
-def accepted_elsewhere(spark: SparkSession, valid: WritePartition, days: Sequence[dt.date]) -> DataFrame:
-    """(session_id, dt) of the plays that silver holds up to the last of the days, but not on one of them."""
-    known = lake.read_if_written(spark, ReadPartition(valid.table, None, max(days)))
-    return other_than(known, days).select("session_id", "dt")
 
 
 def known_so_far(

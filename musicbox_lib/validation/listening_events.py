@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 
 from musicbox_lib.contract import contract
 from musicbox_lib.tables import Expectation, table
+from musicbox_lib.validation import versions
 from musicbox_lib.validation.rules import broken_by, row_rules, set_aside, with_broken_rules
 from musicbox_lib.validation.session_facts import (
     GIANT,
     SESSION_FACTS,
     breaks,
     date_of,
+    first_play,
     hour_of,
     session_facts,
-    with_earlier_deliveries,
     with_plain_facts,
     with_plain_or_giant_facts,
     with_row_facts,
@@ -76,9 +77,13 @@ def looked_at(events: DataFrame, sessions: DataFrame, every: int = 1, few: bool 
 _OF_ITS_SESSION = ("session_rows", "is_plain", "first_play", "first_accepted")
 
 
-def flag(rows: DataFrame) -> DataFrame:
+def flag(rows: DataFrame, carried: DataFrame | None = None, others: DataFrame | None = None) -> DataFrame:
     """The suspects among the rows (`looked_at`) with every fact and the rules that each breaks
-    (`rules.with_broken_rules`); persist them, they are read several times."""
+    (`rules.with_broken_rules`); persist them, they are read several times.
+
+    `carried`: rows of earlier days that count for the sessions of these (`earlier_plays.carried`). They come out too,
+    `is_carried`: theirs is no line of this day's delivery. `others` (`versions.COLUMNS`): what other days accepted of
+    these sessions. `superseded_on` is the day that delivered the row's session longer, null where none did."""
     from pyspark.sql import functions as F
 
     rules, suspects = table(RULES), rows.where("is_suspect")
@@ -86,9 +91,34 @@ def flag(rows: DataFrame) -> DataFrame:
     is_sound = reduce(and_, [~broken_by(rule) for rule in other])
     is_giant = F.coalesce(F.col("session_rows") > GIANT, F.lit(False))
     single = suspects.where(F.col("is_plain") | is_giant).transform(with_plain_or_giant_facts)
-    entangled = suspects.where(~F.col("is_plain") & ~is_giant).transform(with_session_facts)
-    known = with_earlier_deliveries(entangled, is_sound)
-    return with_broken_rules(single.unionByName(known), rules)
+    entangled = suspects.where(~F.col("is_plain") & ~is_giant)
+    entangled = entangled.withColumns({"delivered_on": F.col("dt"), "is_carried": F.lit(False)})
+    if carried is not None:
+        entangled = entangled.unionByName(carried)
+    known = _with_versions(entangled.transform(with_session_facts), is_sound, others)
+    of_its_own = {"delivered_on": F.col("dt"), "is_carried": F.lit(False), "superseded_on": F.lit(None).cast("date")}
+    return with_broken_rules(single.withColumns(of_its_own).unionByName(known), rules)
+
+
+def _with_versions(rows: DataFrame, is_sound: Column, others: DataFrame | None) -> DataFrame:
+    """Add `earlier_deliveries` (1 where an earlier day's delivery of the row's session was accepted and this one is no
+    longer, else 0) and `superseded_on`, and let the session's `first_play` be the first of all its rows.
+
+    A session that waits in quarantine is not known yet: its second delivery is welcome."""
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    deliveries = versions.of_rows(rows, is_sound)
+    if others is not None:
+        deliveries = deliveries.unionByName(others.select(*versions.COLUMNS))
+    judged = versions.judged(deliveries).select(*versions.KEY, "is_repeated", "superseded_on")
+    of_session = Window.partitionBy("dt", "session_key")
+    return (
+        rows.withColumn("first_play", F.min(F.coalesce("first_play", first_play())).over(of_session))
+        .join(judged, [*versions.KEY], "left")
+        .withColumn("earlier_deliveries", F.coalesce("is_repeated", F.lit(False)).cast("int"))
+        .drop("session_key", "is_repeated")
+    )
 
 
 def unsuspected(rows: DataFrame) -> DataFrame:
@@ -102,22 +132,39 @@ def unsuspected(rows: DataFrame) -> DataFrame:
 
 @contract(takes={}, gives="silver.rejected_events")
 def as_rejected_events(flagged: DataFrame) -> DataFrame:
-    """The rows that broke a quarantine rule, with all that they broke."""
-    return set_aside(flagged, table(RULES))
+    """The day's own rows that broke a quarantine rule, with all that they broke."""
+    return set_aside(flagged.where("NOT is_carried"), table(RULES))
 
 
 @contract(takes={}, gives="silver.listening_events")
 def as_listening_events(events: DataFrame, sessions: DataFrame, flagged: DataFrame) -> DataFrame:
     """The sound rows, with the graded answer and the day and hour of the session's first play: those of clean sessions,
-    and those of the flagged that nothing rejects."""
+    and those of the flagged that nothing rejects, of sessions that no later day delivered longer."""
     from pyspark.sql import functions as F
 
-    names = [name for name in events.columns if name not in {"raw_line", "is_parsed"}]
+    names = _names(events)
     clean = sessions.where("is_clean").select("dt", "session_id", "first_play")
     plain = events.select(*names).join(clean, ["dt", "session_id"])
-    plain = plain.withColumn("user_id", F.coalesce("user_id", "session_id"))
-    kept = flagged.where(F.col("is_rejected") == 0).select(*names, "first_play")
-    return plain.unionByName(kept).withColumns(
+    plain = plain.withColumns({"user_id": F.coalesce("user_id", "session_id"), "delivered_on": F.col("dt")})
+    kept = flagged.where("is_rejected = 0 AND superseded_on IS NULL").select(*names, "first_play", "delivered_on")
+    return _as_plays(plain.unionByName(kept))
+
+
+@contract(takes={}, gives="silver.superseded_events")
+def as_superseded_events(events: DataFrame, flagged: DataFrame) -> DataFrame:
+    """Of the flagged rows, the sound ones of sessions that a later day delivered longer."""
+    kept = flagged.where("is_rejected = 0 AND superseded_on IS NOT NULL")
+    return _as_plays(kept.select(*_names(events), "first_play", "delivered_on", "superseded_on"))
+
+
+def _names(events: DataFrame) -> list[str]:
+    return [name for name in events.columns if name not in {"raw_line", "is_parsed"}]
+
+
+def _as_plays(rows: DataFrame) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    return rows.withColumns(
         {
             "skip_grade": _grade().cast("tinyint"),
             "session_date": date_of(F.col("first_play")),

@@ -18,12 +18,13 @@ Sums = dict[dt.date, dict[str, int]]
 
 def sums_of(sessions: DataFrame, warnings: Sequence[str]) -> Sums:
     """Per day, what its sessions (`session_facts.with_deliveries`) add up to, the `warnings` of those that are clean,
-    how many they are (`sessions`) and how many of them are `unclean`."""
+    how many they are (`sessions`), how many of them are `unclean` and how many other days accepted (`known`)."""
     from pyspark.sql import functions as F
 
     told = [F.sum(name).alias(name) for name in SUMMED]
     told += [F.sum(F.when(F.col("is_clean"), F.col(name))).alias(name) for name in warnings]
     told += [F.count(F.lit(1)).alias("sessions"), F.count_if(~F.col("is_clean")).alias("unclean")]
+    told += [F.count_if(F.col("first_accepted").isNotNull()).alias("known")]
     rows = sessions.groupBy("dt").agg(*told).collect()
     return {row.dt: row.asDict() for row in rows}
 

@@ -79,8 +79,8 @@ def breaks(rule: str) -> str:
 def session_facts(events: DataFrame, warnings: Sequence[str] = ()) -> DataFrame:
     """One row per (dt, session_id) that could be read: `session_rows`, `is_whole`, `faulty_rows` (those with
     `breaks_alone`, a column that tells whether the row goes to quarantine by itself), `first_play` (see `date_of` and
-    `hour_of`) and what a day's measures are summed from: `labelled`, `skipped`, `fresh`, `without_propensity`,
-    `without_user`, and the `warnings` (columns as `breaks` names them).
+    `hour_of`), `length` (the session_length that all its rows name, else null) and what a day's measures are
+    summed from: `labelled`, `skipped`, `fresh`, `without_propensity`, `without_user`, and the `warnings` (columns as `breaks` names them).
 
     Every line of a whole session parsed, and it has each of its positions 1..session_length once, under one length
     and one user or none.
@@ -103,7 +103,7 @@ def session_facts(events: DataFrame, warnings: Sequence[str] = ()) -> DataFrame:
             F.max(user).alias("other_user"),
             F.count_if(F.col("user_id").isNull()).alias("without_user"),
             F.count_if(F.col("propensity").isNull()).alias("without_propensity"),
-            F.min(_first_play()).alias("first_play"),
+            F.min(first_play()).alias("first_play"),
             F.count_if(F.greatest(*LABELS)).alias("labelled"),
             F.count_if("skip_2").alias("skipped"),
             F.count_if(F.datediff("dt", "date") <= FRESH_DAYS).alias("fresh"),
@@ -119,16 +119,17 @@ def session_facts(events: DataFrame, warnings: Sequence[str] = ()) -> DataFrame:
         & (F.col("places") == F.expr("shiftleft(1, int(session_rows) + 1) - 2"))
         & ((nobody == rows) | ((nobody == 0) & (F.col("one_user") == F.col("other_user"))))
     )
-    told = counted.withColumn("is_whole", F.coalesce(whole, F.lit(False)))
+    length = F.when(F.col("least") == F.col("most"), F.col("most"))
+    told = counted.withColumns({"is_whole": F.coalesce(whole, F.lit(False)), "length": length})
     return told.drop("parsed", "places", "least", "most", "one_user", "other_user")
 
 
 def with_deliveries(sessions: DataFrame, accepted: DataFrame, several_days: bool = True) -> DataFrame:
-    """`session_facts` with `first_accepted` (the day whose delivery of the session silver holds, null where none does),
-    `is_plain` (whole, delivered on one day alone and never before) and `is_clean` (plain, and none of its rows goes to
-    quarantine by itself). Persist `sessions`, they are read twice.
+    """`session_facts` with `first_accepted` (the first other day whose delivery of the session was accepted, null
+    where none was), `is_plain` (whole, delivered and accepted on no other day) and `is_clean` (plain, and none of its
+    rows goes to quarantine by itself). Persist `sessions`, they are read twice.
 
-    `accepted` (session_id, dt): the sessions of silver on other days. `several_days`: whether `sessions` has more than
+    `accepted` (session_id, dt): the sessions accepted on other days. `several_days`: whether `sessions` has more than
     one; of one alone nobody needs to ask whether a session comes twice.
     """
     from pyspark.sql import Window
@@ -155,7 +156,7 @@ def _is_place() -> Column:
 _DAY, _HOUR = 32, 2**20 * 32
 
 
-def _first_play() -> Column:
+def first_play() -> Column:
     """Place, day (from 1970, 2^19 more so that none is below 0) and hour of a play whose own values hold, packed."""
     from pyspark.sql import functions as F
 
@@ -210,7 +211,8 @@ def with_session_facts(events: DataFrame) -> DataFrame:
 
     `user_id` becomes the delivered one, else that of the session's other rows, else the session's own id.
 
-    A row that breaks a rule of its own still counts as delivered: one bad label must not cost a session.
+    A row that breaks a rule of its own still counts as delivered: one bad label must not cost a session. So does one
+    that an earlier day delivered (`earlier_plays`).
     """
     from pyspark.sql import Window
     from pyspark.sql import functions as F
@@ -251,7 +253,10 @@ def with_session_facts(events: DataFrame) -> DataFrame:
 
 
 # Columns that a row has from its session: no part of what the line tells.
-_OF_THE_SESSION = ("session_rows", "is_plain", "is_suspect", "first_play", "first_accepted")
+_OF_THE_SESSION = (
+    *("session_rows", "is_plain", "is_suspect", "first_play", "first_accepted"),
+    *("delivered_on", "is_carried"),
+)
 
 
 def _one_or_two(name: str, window: object) -> Column:
@@ -261,17 +266,3 @@ def _one_or_two(name: str, window: object) -> Column:
     return F.when(F.min(name).over(window) == F.max(name).over(window), 1).otherwise(  # type: ignore[arg-type]
         F.when(F.count(name).over(window) > 0, 2)  # type: ignore[arg-type]
     )
-
-
-def with_earlier_deliveries(rows: DataFrame, is_sound: Column) -> DataFrame:
-    """Add `earlier_deliveries`: 1 where an earlier day's delivery of the row's session was accepted, else 0.
-
-    `is_sound` is true for a row that breaks no other rule. A session that waits in quarantine is not known yet: its
-    second delivery is welcome.
-    """
-    from pyspark.sql import Window
-    from pyspark.sql import functions as F
-
-    in_batch = F.min(F.when(is_sound, F.col("dt"))).over(Window.partitionBy("session_key"))
-    earlier = F.least(F.col("first_accepted"), in_batch) < F.col("dt")
-    return rows.withColumn("earlier_deliveries", F.coalesce(earlier, F.lit(False)).cast("int")).drop("session_key")

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from musicbox_lib.settings import settings
 from musicbox_lib.tables import Table, table
-from musicbox_lib.validation import decision, known_tracks, listening_events, measures, night
+from musicbox_lib.validation import decision, earlier_plays, known_tracks, listening_events, measures, night
 from musicbox_lib.validation.days import Past
 from musicbox_lib.validation.decision import Result, judge
 from musicbox_lib.validation.night import Counts, Measures
+from musicbox_lib.validation.other_days import Moves, OtherDays
 from musicbox_lib.validation.rules import REJECTED, broken_by, day_rules, row_rules
 from musicbox_lib.validation.session_facts import breaks, with_deliveries
 from musicbox_lib.validation.suite import Judge
@@ -40,37 +41,94 @@ class Verdict:
     rejected_rows: int
 
 
-def on_session_logs(events: DataFrame, accepted: DataFrame, known: DataFrame | None, past: Past, gx: Judge) -> Verdict:
-    """Judge the events of the days (`session_users.with_user`). `accepted` (session_id, dt) is what silver holds of
-    other days, `known` the valid track rows, None where no table was delivered. Two passes over the events: sessions,
-    and what is looked at, also by Great Expectations; what is valid takes one more."""
+@dataclass(frozen=True)
+class PlaysVerdict(Verdict):
+    """Of the plays also the sound ones whose session a later day delivered longer, and what follows in other days."""
+
+    superseded: DataFrame
+    superseded_rows: int
+    moves: Moves | None
+
+
+def on_session_logs(
+    events: DataFrame, users: DataFrame, other_days: OtherDays, known: DataFrame | None, past: Past, gx: Judge
+) -> PlaysVerdict:
+    """Judge the events of the days (`session_users.with_user`, of `users`). `other_days` tells what those delivered of
+    the same sessions, `known` are the valid track rows, None where no table was delivered. Two passes over the events:
+    sessions, and what is looked at, also by Great Expectations; what is valid takes one more."""
     rules = table(listening_events.RULES)
     delivered = listening_events.sessions_of(events).persist()
-    sessions = with_deliveries(delivered, accepted, len(past.days) > 1).persist()
+    sessions = with_deliveries(delivered, other_days.accepted(), len(past.days) > 1).persist()
     warnings = [rule.rule for rule in listening_events.warned()]
     sums = measures.sums_of(sessions, list(map(breaks, warnings)))
     few = sum(day["unclean"] for day in sums.values()) <= FEW
     every = -(-sum(day["session_rows"] for day in sums.values()) // settings().suite_rows)
     looked_at = listening_events.looked_at(events, sessions, every, few).persist()
-    flagged = listening_events.flag(looked_at).persist()
-    counts = night.counts_by_day(flagged, rules, past.days, "session_id")
+    others = other_days.versions(sessions, any(day["known"] for day in sums.values()))
+    others = others if others is None else others.persist()
+    earlier = _earlier_rows(looked_at, sessions, users, other_days, others) if _some_unclean(sums) else None
+    flagged = listening_events.flag(looked_at, earlier, others).persist()
+    own = flagged.where("NOT is_carried")
+    counts = night.counts_by_day(own, rules, past.days, "session_id")
     for day, told in sums.items():
         counts[day].update({rule: counts[day].get(rule, 0) + (told[breaks(rule)] or 0) for rule in warnings})
     unknown = None if known is None else measures.plays_of_unknown_tracks(events, known)
     found = measures.of_session_logs(sums, unknown, counts, past.delivered)
     results = _results(counts, found, past, rules)
     rows = _rows(found)
-    others = listening_events.unsuspected(looked_at)
-    unseen = _unseen(others, sums) if every > 1 else {}
-    asked = flagged.select(*others.columns).unionByName(others)
+    clean = listening_events.unsuspected(looked_at)
+    unseen = _unseen(clean, sums) if every > 1 else {}
+    asked = own.select(*clean.columns).unionByName(clean)
     broken = gx.rows("session_logs", asked, row_rules(rules), rows, unseen)
     decision.hold_against(broken, gx.days("session_logs.days", results, day_rules(rules)), results, rules)
     rejected = _rejected(counts)
     count = sum(day["sessions"] for day in sums.values())
     valid = listening_events.as_listening_events(events, hashed(sessions, count), flagged)
-    return Verdict(
-        past.days, results, found, valid, rows - rejected, listening_events.as_rejected_events(flagged), rejected
+    accepted = flagged.where("is_rejected = 0").select("session_id", "dt").distinct()
+    brought, gone = (
+        _brought_and_gone(flagged) if earlier is not None or others is not None or len(past.days) > 1 else (0, 0)
     )
+    return PlaysVerdict(
+        days=past.days,
+        results=results,
+        measured=found,
+        valid=valid,
+        valid_rows=rows - rejected + brought - gone,
+        rejected=listening_events.as_rejected_events(flagged),
+        rejected_rows=rejected,
+        superseded=listening_events.as_superseded_events(events, flagged),
+        superseded_rows=gone,
+        moves=other_days.moves(accepted, others),
+    )
+
+
+def _some_unclean(sums: measures.Sums) -> bool:
+    return any(day["unclean"] for day in sums.values())
+
+
+def _earlier_rows(
+    looked_at: DataFrame, sessions: DataFrame, users: DataFrame, other_days: OtherDays, others: DataFrame | None
+) -> DataFrame | None:
+    """What earlier days delivered of sessions that are not whole by themselves (`earlier_plays.carried`); None where
+    nothing was."""
+    targets = earlier_plays.incomplete(sessions)
+    rows = other_days.rows(targets, others, users)
+    if rows is None and len(other_days.days) == 1:
+        return None
+    suspects = looked_at.where("is_suspect")
+    if rows is not None:
+        suspects = suspects.unionByName(earlier_plays.with_no_session(rows))
+    return earlier_plays.carried(targets, suspects)
+
+
+def _brought_and_gone(flagged: DataFrame) -> tuple[int, int]:
+    """Of the sound flagged rows, how many an earlier day delivered, and how many a later one superseded."""
+    from pyspark.sql import functions as F
+
+    gone = F.col("superseded_on").isNotNull()
+    sound = flagged.where("is_rejected = 0")
+    [row] = sound.agg(F.count_if("is_carried").alias("brought"), F.count_if(gone).alias("gone")).collect()
+    return row.brought, row.gone
 
 
 def on_tracks(tracks: DataFrame, past: Past, gx: Judge) -> Verdict:

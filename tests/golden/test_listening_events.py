@@ -79,11 +79,13 @@ def judged(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Ite
         events = lake.read(spark, ReadPartition.parse(f"bronze.session_events/dt={DAY}"))
         users = spark.createDataFrame([], "session_id string, user_id string")
         before = [("good-001", DAY.replace(day=1)), ("good-002", DAY.replace(day=6))]
-        accepted = spark.createDataFrame(before, "session_id string, dt date")
+        versions = [(session, day, 10, f"u-{session}", True) for session, day in before]
+        declared = "session_id string, dt date, length int, user_id string, is_sound boolean"
+        accepted = spark.createDataFrame(versions, declared)
         events = with_user(events, users)
         sessions = with_deliveries(sessions_of(events), accepted).persist()
         rows = looked_at(events, sessions).persist()
-        yield Judged(events, sessions, rows, flag(rows).persist())
+        yield Judged(events, sessions, rows, flag(rows, None, accepted).persist())
 
 
 @pytest.fixture(scope="module")

@@ -50,6 +50,10 @@ PLAIN: dict[str, Any] = {
 """A value of each type; a row made of them holds but for what stands below."""
 VALID: dict[str, Row] = {
     "silver.listening_events": {"skip_1": False, "skip_2": False, "not_skipped": False},
+    "silver.superseded_events": {
+        **{"skip_1": False, "skip_2": False, "not_skipped": False},
+        "superseded_on": DAY + dt.timedelta(days=1),
+    },
     "gold.track_embeddings": {"source": "sessions"},
     "gold.track_features": {"quality_by_fold": [0.0] * 10},
     "models.baselines": {"folder": "baselines-2026-11-05-0a1b2c3d"},
@@ -73,7 +77,7 @@ CANDIDATES: dict[str, list[Any]] = {
     "array<string>": [[], ["a"] * 51, ["a"] * 65],
     "array<float>": [[], [0.5] * 3],
     "array<tinyint>": [[], [1, 1]],
-    "date": [DAY + dt.timedelta(days=1)],
+    "date": [DAY + dt.timedelta(days=1), DAY],
 }
 """Values of each type that something is likely not to bear."""
 
