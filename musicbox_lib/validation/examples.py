@@ -56,9 +56,8 @@ def of_rules(flagged: DataFrame, all_rows: DataFrame | None, results: Sequence[R
     lines = []
     for rows, warned in ((flagged, False), (all_rows, True)):
         if rows is not None:
-            asked = [
-                (day, rule) for day, rule in failed if warned == (all_rows is not None and rule.severity == "warn")
-            ]
+            apart = all_rows is not None
+            asked = [(day, rule) for day, rule in failed if warned == (apart and rule.severity == "warn")]
             lines += first_lines(rows, {(day, rule.rule): _shows(rule, rules, warned) for day, rule in asked})
     files = Files(flagged.sparkSession, rules)
     return [example for rule, row in lines for example in examples_of(known[rule], row, files)]

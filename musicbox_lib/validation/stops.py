@@ -56,7 +56,7 @@ def in_words(stop: Result) -> str:
 
 
 def costs(stop: Result, results: Sequence[Result]) -> list[Result]:
-    """The rules that cost the rows which a stop counts, the costliest first, in their order where equal; of another stop than that for the share of
+    """The rules that cost the rows which a stop counts, the costliest first; of another stop than that for the share of
     rejected rows the rule itself, where it looks at rows."""
     if stop.rule != "rejected_share":
         return [stop] if stop.unexpected else []
