@@ -24,7 +24,7 @@ _REFUSED = re.compile(r"CHECK constraint|validation check|not.null|non-nullable"
 
 @dataclass(frozen=True)
 class Breach:
-    """A check that rows break: how many of how many, and the key of one of them."""
+    """A check that rows break: how many of how many, and of one of them the key and the values that it looks at."""
 
     check: Check
     rows: int
@@ -57,15 +57,21 @@ def every_check(found: Table) -> tuple[Check, ...]:
     )
 
 
+def _shown(check: Check, found: Table) -> list[str]:
+    """The key's columns, then the others that the check names."""
+    named = set(re.findall(r"\w+", check.sql))
+    return [*found.grain, *(name for name in found.column_names if name in named and name not in found.grain)]
+
+
 def breach_in_frame(frame: DataFrame, found: Table) -> Breach | None:
     """The first check that rows of the frame break; one pass, one row to this process."""
     from pyspark.sql import functions as F
 
     checks = every_check(found)
-    key = F.struct(*found.grain)
     broken = [~F.coalesce(F.expr(check.sql), F.lit(False)) for check in checks]
     counted = [F.count_if(one).alias(f"n{at}") for at, one in enumerate(broken)]
-    firsts = [F.min(F.when(one, key)).alias(f"k{at}") for at, one in enumerate(broken)]
+    keys = [F.struct(*_shown(check, found)) for check in checks]
+    firsts = [F.min(F.when(one, keys[at])).alias(f"k{at}") for at, one in enumerate(broken)]
     row = frame.agg(F.count(F.lit(1)).alias("of"), *counted, *firsts).collect()[0]
     for at, check in enumerate(checks):
         if row[f"n{at}"]:
@@ -86,9 +92,10 @@ def breach_in_rows(rows: pa.Table, found: Table) -> Breach | None:
             broken = f"FROM written WHERE NOT coalesce(({check.sql}), false)"
             [count] = connection.execute(f"SELECT count(*) {broken}").fetchone() or (0,)
             if count:
-                keys = ", ".join(f'"{name}"' for name in found.grain)
+                shown = _shown(check, found)
+                keys = ", ".join(f'"{name}"' for name in shown)
                 first = connection.execute(f"SELECT {keys} {broken} ORDER BY ALL LIMIT 1").fetchone() or ()
-                return Breach(check, count, rows.num_rows, dict(zip(found.grain, first, strict=True)))
+                return Breach(check, count, rows.num_rows, dict(zip(shown, first, strict=True)))
     return None
 
 
@@ -107,7 +114,8 @@ def refused_in_words(found: Table, job: str, fenced: set[str], breach: Callable[
 
 
 def _sentence(found: Table, job: str, broken: Breach) -> str:
-    key = {name: str(value) for name, value in broken.key.items()}
+    # A vector of 64 numbers is told by its first.
+    key = {name: text if len(text := str(value)) <= 60 else text[:59] + "…" for name, value in broken.key.items()}
     return (
         f"{found.name}: {broken.rows} of {broken.of} rows break the check {broken.check.name} "
         f"({broken.check.about.rstrip('.')}), one of them at {key}; nothing was published, what stood there still "

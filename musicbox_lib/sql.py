@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from musicbox_lib import lake
 from musicbox_lib.errors import DataRefused, UsageError
 from musicbox_lib.tables import Table, table, tables
-from musicbox_lib.views import views
+from musicbox_lib.validation.night import stopped_days
+from musicbox_lib.views import OPTIONAL, views, without
 
 if TYPE_CHECKING:
     import deltalake
@@ -92,13 +93,15 @@ def register(connection: duckdb.DuckDBPyConnection, names: list[str]) -> None:
     connection.execute(EXPLODE)
     # A time without a zone of its own is told in UTC, as everywhere in the suite, not in this machine's zone.
     connection.execute("SET TimeZone = 'UTC'")
+    missing = {name for name in OPTIONAL if lake.snapshot(name) is None}
     wanted = [name for name in tables() if any(name in [asked, *tables_in(VIEWS.get(asked, ""))] for asked in names)]
+    wanted = [name for name in wanted if name in names or name not in missing]
     files: list[str] = []
     for name in wanted:
         files += _show_table(connection, table(name))
     for name in names:
         if name in VIEWS:
-            connection.execute(f"CREATE VIEW {name} AS {VIEWS[name]}")
+            connection.execute(f"CREATE VIEW {name} AS {without(VIEWS[name], missing, _duckdb_type)}")
     connection.execute(f"SET allowed_paths = {_literal(files)}")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
@@ -112,7 +115,7 @@ def _show_table(connection: duckdb.DuckDBPyConnection, found: Table) -> list[str
     """
     snapshot = lake.snapshot(found.name)
     if snapshot is None:
-        raise DataRefused(f"{found.name} has not been written yet in {lake.root()}: run the nightly DAG first.")
+        raise DataRefused(f"{found.name} has not been written yet in {lake.root()}: {_why_not()}")
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {found.stage}")
     types = {column.name: _duckdb_type(column.type) for column in found.columns}
     absent = absent_columns(found, snapshot)
@@ -127,6 +130,16 @@ def _show_table(connection: duckdb.DuckDBPyConnection, found: Table) -> list[str
         source = f"SELECT {empty} WHERE false"
     connection.execute(f"CREATE VIEW {found.stage}.{found.noun} AS {source}")
     return files
+
+
+def _why_not() -> str:
+    """What to do about a table that is not there."""
+    if lake.snapshot("silver.listening_events") is None and (days := stopped_days()):
+        return (
+            f"the night stopped on the delivery of {days[-1]} and published nothing: silver.validation_examples has "
+            f"the reasons, and so has the page of `musicbox report --dt {days[-1]}`; mend the file, then run it again."
+        )
+    return "run the nightly DAG first."
 
 
 def absent_columns(found: Table, snapshot: deltalake.DeltaTable) -> set[str]:
@@ -161,4 +174,4 @@ def _named_in(query: str) -> list[str]:
     if named:
         return named
     written = [name for name in queryable() if name not in VIEWS and lake.snapshot(name) is not None]
-    return written + [view for view, source in VIEWS.items() if set(tables_in(source)) <= set(written)]
+    return written + [view for view, source in VIEWS.items() if set(tables_in(source)) <= {*written, *OPTIONAL}]

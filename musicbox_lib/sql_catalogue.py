@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from musicbox_lib import lake
 from musicbox_lib.sql import absent_columns, tables_in
 from musicbox_lib.tables import Table, tables
-from musicbox_lib.views import views
+from musicbox_lib.views import OPTIONAL, views, without
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -40,9 +40,10 @@ def wanted_entries() -> list[Entry]:
             written.add(name)
             entries.append(_table_entry(found, absent_columns(found, snapshot)))
     for view in views().values():
-        if set(tables_in(view.sql)) <= written:
+        if set(tables_in(view.sql)) <= written | OPTIONAL:
+            select = without(view.sql, OPTIONAL - written)
             statement = f"CREATE OR REPLACE VIEW {DATABASE_OF_THE_VIEWS}.{view.name} COMMENT {_text(view.about)} AS "
-            entries.append(Entry(DATABASE_OF_THE_VIEWS, view.name, view.sql, statement + view.sql))
+            entries.append(Entry(DATABASE_OF_THE_VIEWS, view.name, select, statement + select))
     return entries
 
 

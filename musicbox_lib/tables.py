@@ -43,7 +43,8 @@ class Expectation:
     """A rule in Great Expectations' own words: `type` and `kwargs`, with what breaking it means.
 
     `scope` is row, or day for a rule that looks at a day's measures. One with `usual` gets its bounds from the nights
-    before."""
+    before. `columns` are the table's columns that a row rule is about where its own is a fact of the row; `broken` says
+    what is wrong with a value of theirs, read on from the value, with facts of the row in braces."""
 
     rule: str
     severity: str
@@ -52,6 +53,13 @@ class Expectation:
     kwargs: dict[str, Any]
     scope: str = "row"
     usual: Usual | None = None
+    columns: tuple[str, ...] = ()
+    broken: str = ""
+
+    @property
+    def concerned(self) -> tuple[str, ...]:
+        """The columns that the rule is about."""
+        return self.columns or (str(self.kwargs["column"]),)
 
 
 @dataclass(frozen=True)
@@ -119,7 +127,7 @@ def _load(path: Path) -> Table:
 
 def _expectation(raw: dict[str, Any]) -> Expectation:
     usual = Usual(**raw["usual"]) if "usual" in raw else None
-    return Expectation(**{**raw, "usual": usual})
+    return Expectation(**{**raw, "usual": usual, "columns": tuple(raw.get("columns", ()))})
 
 
 @lru_cache

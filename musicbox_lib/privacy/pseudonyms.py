@@ -111,12 +111,12 @@ def with_pseudonyms(rows: DataFrame, secret: bytes) -> DataFrame:
         {
             "raw_line": F.when(plain & F.col("user_id").isNull(), F.col("raw_line"))
             .when(plain, F.concat_ws(",", F.slice(fields, 1, place), F.array(changed), after))
-            .otherwise(_masked(F.col("raw_line"))),
+            .otherwise(masked(F.col("raw_line"))),
             "user_id": changed,
             **{name: _id_or_masked(F.col(name)) for name in ("session_id", "track_id")},
             **{
                 name: F.when(F.col("is_parsed") | F.col(name).isin(known_words(name)), F.col(name)).otherwise(
-                    _masked(F.col(name))
+                    masked(F.col(name))
                 )
                 for name in WORDS
             },
@@ -124,7 +124,8 @@ def with_pseudonyms(rows: DataFrame, secret: bytes) -> DataFrame:
     )
 
 
-def _masked(text: Column) -> Column:
+def masked(text: Column) -> Column:
+    """A text of which only punctuation, control and replacement characters stay; letters and digits become x."""
     from pyspark.sql import functions as F
 
     return F.regexp_replace(text, r"[\p{L}\p{M}\p{N}]", "x")
@@ -137,7 +138,7 @@ def _id_or_masked(word: Column) -> Column:
 
     has_position, has_length = F.col("session_position").isNotNull(), F.col("session_length").isNotNull()
     in_place = F.col("is_parsed") | (has_position & has_length & word.rlike(AN_ITEM))
-    return F.when(in_place, word).when(has_length | ~has_position, _masked(word))
+    return F.when(in_place, word).when(has_length | ~has_position, masked(word))
 
 
 def known_words(name: str) -> list[str]:

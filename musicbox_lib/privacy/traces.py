@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from musicbox_lib import lake
+from musicbox_lib.landing.places import ALWAYS
 from musicbox_lib.privacy import pseudonyms
 from musicbox_lib.tables import Table, table, tables
 
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow import dataset
 
-BRONZE, REJECTED = "bronze.session_events", "silver.rejected_events"
+BRONZE, REJECTED, EXAMPLES = "bronze.session_events", "silver.rejected_events", "silver.validation_examples"
 BETWEEN = re.compile(r"[\s,;\"'\x00\ufffd]+")
 """What stands between two words of a line that cannot be read."""
 USUAL = re.compile(r"|true|false|\d{1,4}|[01]?\.\d*|\d{4}-\d\d-\d\d", re.IGNORECASE)
 """Flags, counts, hours, chances and dates, which stand in every line."""
 STAGES = ("bronze", "silver", "gold", "training", "models", "scores", "reports", "ops")
-LOOKED_AT = ("dt", "user_id", "session_id", "raw_line", "is_parsed", "rules", "file", "line")
+LOOKED_AT = ("dt", "user_id", "session_id", "raw_line", "is_parsed", "rules", "value", "file", "line")
 
 
 @dataclass
@@ -102,7 +103,8 @@ def is_theirs(batch: pa.RecordBatch, traces: Traces) -> pa.BooleanArray:
     for name, words in (("user_id", traces.names), ("session_id", traces.sessions)):
         if name in columns:
             mask = pc.or_(mask, pc.is_in(batch.column(name), value_set=pa.array(sorted(words), pa.string())))
-    if "raw_line" not in columns:
+    text = next((name for name in ("raw_line", "value") if name in columns), None)
+    if text is None:
         return mask
     broken = _broken(batch)
     lines = pa.array(sorted({line for _, _, line in traces.broken_lines}), pa.int64())
@@ -111,18 +113,23 @@ def is_theirs(batch: pa.RecordBatch, traces: Traces) -> pa.BooleanArray:
     # Few rows are left to be looked at one by one.
     for row in pc.indices_nonzero(pc.and_(perhaps, pc.invert(mask))).to_pylist():
         place = tuple(batch.column(name)[row].as_py() for name in ("dt", "file", "line"))
-        is_broken = broken[row].as_py() and traces.is_in_text(batch.column("raw_line")[row].as_py() or "")
-        theirs[row] = is_broken or place in traces.broken_lines
+        is_broken = broken[row].as_py() and traces.is_in_text(batch.column(text)[row].as_py() or "")
+        if is_broken and text == "raw_line":
+            # An example of the line may show another part of it.
+            traces.broken_lines.add(place)
+        theirs[row] = is_broken or place in traces.broken_lines or (ALWAYS, *place[1:]) in traces.broken_lines
     return pa.array(theirs, pa.bool_())
 
 
 def _broken(batch: pa.RecordBatch) -> pa.BooleanArray:
-    """Which rows' lines were not parsed: bronze says so, in quarantine it is a broken rule."""
+    """Which rows' lines were not parsed: bronze says so, in quarantine it is a broken rule, an example may be one."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if "is_parsed" in batch.schema.names:
         return pc.invert(batch.column("is_parsed"))
+    if "rules" not in batch.schema.names:
+        return pa.array([True] * batch.num_rows, pa.bool_())
     return pa.array(["parsed" in (rules or ()) for rules in batch.column("rules").to_pylist()], pa.bool_())
 
 
@@ -148,7 +155,7 @@ def _perhaps_theirs(found: Table, traces: Traces) -> dataset.Expression | None:
     import pyarrow as pa
     from pyarrow import dataset
 
-    if found.name == REJECTED:
+    if found.name in {REJECTED, EXAMPLES}:
         return None
     wanted = dataset.scalar(False)
     for name, words in (("user_id", traces.names), ("session_id", traces.sessions)):

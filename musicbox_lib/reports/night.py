@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from musicbox_lib import lake
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.evaluation.contenders import BASELINES, CHAMPION, LOGGED, SEGMENTS
 from musicbox_lib.sql import register
+from musicbox_lib.validation import stops
+from musicbox_lib.validation.decision import Result
 
 if TYPE_CHECKING:
     import duckdb
@@ -28,7 +30,9 @@ _USED = (
     "gold.track_features",
     "models.registry",
     "silver.validation_results",
+    "silver.validation_examples",
     "silver.rejected_events",
+    "silver.rejected_tracks",
     "ops.run_ledger",
 )
 
@@ -49,6 +53,17 @@ class NightFacts:
     validation: list[Row]
     quarantine: list[Row]
     ledger: list[Row]
+    examples: list[Row] = field(default_factory=list)
+    """Lines that broke a rule, one row for each column at fault"""
+    stops: list[Row] = field(default_factory=list)
+    """The results that stopped this night the last time it ran, with the rules that cost the rows under `costs`"""
+    standing: dt.date | None = None
+    """The newest night whose recommendations stand"""
+
+    @property
+    def is_published(self) -> bool:
+        """Whether the night has reports, be it from an earlier run than the one that stopped."""
+        return bool(self.skip_rate and self.diversity)
 
     def one(self, rows: list[Row], policy: str, segment: str = "all") -> Row | None:
         """The row of that policy and segment."""
@@ -56,14 +71,10 @@ class NightFacts:
 
 
 def night_facts(day: dt.date) -> NightFacts:
-    """The night's facts; raises DataRefused where it has no skip rates or no diversity yet."""
+    """The night's facts; raises DataRefused where it has no skip rates or no diversity yet and did not stop either."""
     import duckdb
 
-    for name in _NEEDED:
-        days = lake.days_of(name)
-        if day not in days:
-            known = f"it has {_in_words(days)}" if days else "nothing has been written there yet"
-            raise DataRefused(f"{name} has no night {day}: {known}; run `make nightly RUN_DATE={day}` first.")
+    absent = {name: days for name in _NEEDED if day not in (days := lake.days_of(name))}
     connection = duckdb.connect()
     written = {name for name in _USED if lake.snapshot(name) is not None}
     register(connection, sorted(written))
@@ -73,21 +84,58 @@ def night_facts(day: dt.date) -> NightFacts:
             return []
         return _rows(connection, query, parameters)
 
+    validation = ask(_VALIDATION, "silver.validation_results", day=day)
+    stopping = ask(_STOPS, "silver.validation_results") if validation else []
+    stopped = stops_of(day, stopping, ask(_JUDGED, "silver.validation_results", day=day), published=not absent)
+    if absent and not stopped:
+        name, days = next(iter(absent.items()))
+        known = f"it has {_in_words(days)}" if days else "nothing has been written there yet"
+        raise DataRefused(f"{name} has no night {day}: {known}; run `make nightly RUN_DATE={day}` first.")
+    examples = ask(_EXAMPLES, "silver.validation_examples", days=sorted({day, *(stop["dt"] for stop in stopped)}))
+    first = day - dt.timedelta(days=NIGHTS - 1)
     served = ask(_SERVED, "scores.top3_recommendations", day=day)
     model = ask(_MODEL, "models.registry", model_id=served[0]["model_id"]) if served else []
     return NightFacts(
         day=day,
         served={**(served[0] if served else {"users": 0, "tracks": 0, "model_id": None}), **_first(model)},
-        skip_rate=_in_order(ask("SELECT * FROM reports.skip_rate WHERE dt = $day", day=day)),
+        skip_rate=_in_order(ask("SELECT * FROM reports.skip_rate WHERE dt = $day", "reports.skip_rate", day=day)),
         comparison=sorted(ask(_COMPARISON, "reports.policy_comparison", day=day), key=_place_of_versus),
-        diversity=_in_order(ask("SELECT * FROM reports.diversity WHERE dt = $day", day=day)),
-        skip_trend=ask(_TREND_OF_SKIPS, first=day - dt.timedelta(days=NIGHTS - 1), day=day),
-        diversity_trend=ask(_TREND_OF_DIVERSITY, first=day - dt.timedelta(days=NIGHTS - 1), day=day),
+        diversity=_in_order(ask("SELECT * FROM reports.diversity WHERE dt = $day", "reports.diversity", day=day)),
+        skip_trend=ask(_TREND_OF_SKIPS, "reports.skip_rate", first=first, day=day),
+        diversity_trend=ask(_TREND_OF_DIVERSITY, "reports.diversity", first=first, day=day),
         top_tracks=ask(_TOP_TRACKS, "scores.top3_recommendations", "gold.track_features", day=day),
-        validation=ask(_VALIDATION, "silver.validation_results", day=day),
-        quarantine=ask(_QUARANTINE, "silver.rejected_events", day=day),
+        validation=validation,
+        quarantine=[
+            *ask(_QUARANTINE.format(table="rejected_events", input="session_logs"), "silver.rejected_events", day=day),
+            *ask(_QUARANTINE.format(table="rejected_tracks", input="tracks"), "silver.rejected_tracks", day=day),
+        ],
         ledger=ask(_LEDGER, "ops.run_ledger", day=day),
+        examples=by_line(examples),
+        stops=stopped,
+        standing=max((known for known in lake.days_of("scores.top3_recommendations") if known != day), default=None),
     )
+
+
+def stops_of(day: dt.date, stopping: list[Row], judged: list[Row], published: bool) -> list[Row]:
+    """The results among the `stopping` ones, of any day, that stopped the night of `day`: `words`, and under `costs`
+    the rules that cost the rows, of the results of all `judged` days. A night judges earlier days too, and later ones
+    that hang on them; one that is `published` was stopped after that by its own day alone."""
+    own = [row for row in stopping if row["dt"] == day]
+    before = [row for row in stopping if row["dt"] <= day]
+    results = [Result(**row) for row in judged]
+    return [
+        {**row, "words": stops.in_words(Result(**row)), "costs": stops.costs(Result(**row), results)}
+        for row in (own if published else before or stopping)
+    ]
+
+
+def by_line(examples: list[Row]) -> list[Row]:
+    """Rows of silver.validation_examples as one for each line and rule, its columns at fault under `faults`."""
+    lines: dict[tuple[object, ...], Row] = {}
+    for row in examples:
+        key = tuple(row[name] for name in ("dt", "input", "rule", "file", "line"))
+        lines.setdefault(key, {**row, "faults": []})["faults"].append(row)
+    return list(lines.values())
 
 
 _SERVED = """
@@ -111,9 +159,18 @@ _TOP_TRACKS = """
     WHERE s.dt = $day GROUP BY s.track_id ORDER BY slots DESC, s.track_id LIMIT 10"""
 _VALIDATION = """
     SELECT * FROM silver.validation_results WHERE dt = $day ORDER BY success, unexpected DESC, rule"""
+_STOPS = "SELECT * FROM silver.validation_results WHERE decision = 'stop' ORDER BY dt DESC, input, rule"
+_JUDGED = """
+    SELECT * FROM silver.validation_results
+    WHERE dt = $day OR dt IN (SELECT dt FROM silver.validation_results WHERE decision = 'stop')"""
+_EXAMPLES = """
+    SELECT e.*, r.unexpected, r.evaluated FROM silver.validation_examples AS e
+    LEFT JOIN silver.validation_results AS r ON r.dt = e.dt AND r.input = e.input AND r.rule = e.rule
+    WHERE list_contains($days, e.dt) ORDER BY e.dt DESC, r.unexpected DESC, e.input, e.rule, e.file, e.line, e."column"
+"""
 _QUARANTINE = """
-    SELECT rule, count(*) AS rejected_rows FROM (
-        SELECT unnest(rules) AS rule FROM silver.rejected_events WHERE dt = $day
+    SELECT '{input}' AS input, rule, count(*) AS rejected_rows FROM (
+        SELECT unnest(rules) AS rule FROM silver.{table} WHERE dt = $day
     ) GROUP BY rule ORDER BY rejected_rows DESC, rule"""
 _LEDGER = """
     SELECT job, "table", version, "rows", code_version, run_id, strftime(written_at, '%Y-%m-%d %H:%M:%S') AS written_at

@@ -29,7 +29,8 @@ def page_path(day: dt.date) -> Path:
 
 
 def write_page(day: dt.date) -> Path:
-    """Write the night's page whole and return its path; raises DataRefused where the night has no reports."""
+    """Write the night's page whole and return its path, also of a night that stopped; raises DataRefused where the
+    night neither has reports nor stopped."""
     path = page_path(day)
     facts = night_facts(day)
     dictionary = path.parent.parent / DICTIONARY
@@ -61,11 +62,16 @@ def nights_beside(dictionary: Path, day: dt.date) -> list[str]:
 
 
 def render(facts: NightFacts, links: Sequence[tuple[str, str]] = ()) -> str:
-    """The page's HTML."""
+    """The page's HTML; of a night that stopped before it had reports, why."""
     from markupsafe import Markup
 
     environment = templates()
-    environment.filters.update(percent=_percent, number=_number, whole=_whole, short=_short, expected=_expected)
+    environment.filters.update(
+        percent=_percent, number=_number, whole=_whole, short=_short, expected=_expected, quoted=repr
+    )
+    measured = any(row.get("value") is not None for row in facts.validation)
+    if not facts.is_published:
+        return environment.get_template("stopped_night.html").render(facts=facts, links=links, measured=measured)
     of_all = [row for row in facts.skip_rate if row["segment"] == "all"]
     varied = [row for row in facts.diversity if row["segment"] == "all"]
     # The plots are our own SVG, made of numbers and fixed names.
@@ -77,7 +83,7 @@ def render(facts: NightFacts, links: Sequence[tuple[str, str]] = ()) -> str:
     return environment.get_template("night.html").render(
         facts=facts,
         links=links,
-        measured=any(row.get("value") is not None for row in facts.validation),
+        measured=measured,
         logged=facts.one(facts.skip_rate, "logged"),
         ours=_ours(facts),
         skip_all=of_all,

@@ -23,6 +23,7 @@ def listening_events(day: str) -> dict[str, str]:
         "known_tracks": f"silver.known_tracks/dt=..{day}",
         "rejected_tracks": f"silver.rejected_tracks/dt=..{day}",
         "validation_results": f"silver.validation_results/dt=..{day}",
+        "validation_examples": f"silver.validation_examples/dt=..{day}",
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from musicbox_lib import lake
-from musicbox_lib.landing.lines import read_rows
+from musicbox_lib.landing.lines import read_counted_rows
 from musicbox_lib.landing.listing import user_files
 from musicbox_lib.privacy import pseudonyms
 from musicbox_lib.tables import table
@@ -32,14 +32,27 @@ def with_user(events: DataFrame, session_users: DataFrame) -> DataFrame:
 
 def read(spark: SparkSession) -> DataFrame:
     """The session_users files of landing as (session_id, user_id) strings, the users as pseudonyms where a key is set;
-    no rows where there are none.
+    no rows where there are none. Lines that cannot be read are left out: `validation.user_lines` counts and shows them.
 
     Raises DataRefused for a file whose header is not `session_id,user_id`.
     """
-    files = user_files(spark)
-    landed = table("landing.session_users")
+    return known(delivered(spark)[0])
+
+
+def delivered(spark: SparkSession) -> tuple[DataFrame, int]:
+    """The lines of the session_users files as `lines.read_counted_rows` gives them, and how many there are; raises as
+    `read` does."""
+    files, landed = user_files(spark), table("landing.session_users")
     if not files:
-        return lake.no_rows(spark, landed)
-    rows = read_rows(spark, files, landed, landed.column_names).where("is_parsed").select(*landed.column_names)
+        from pyspark.sql import functions as F
+
+        nobody = lake.no_rows(spark, landed).withColumns({"raw_line": F.lit(""), "is_parsed": F.lit(True)})
+        return nobody, 0
+    return read_counted_rows(spark, files, landed, landed.column_names)
+
+
+def known(lines: DataFrame) -> DataFrame:
+    """What `delivered` lines say, as `read` gives it."""
+    rows = lines.where("is_parsed").select(*table("landing.session_users").column_names)
     key = pseudonyms.key()
     return rows if key is None else rows.withColumn("user_id", pseudonyms.pseudonym_of(rows["user_id"], key))

@@ -23,7 +23,12 @@ JOB = "retention"
 LANDING = "landing.session_logs"
 STAGES: dict[str, tuple[str, ...]] = {
     "bronze": ("bronze.session_events",),
-    "silver": ("silver.listening_events", "silver.superseded_events", "silver.rejected_events"),
+    "silver": (
+        "silver.listening_events",
+        "silver.superseded_events",
+        "silver.rejected_events",
+        "silver.validation_examples",
+    ),
     "gold": ("gold.track_features", "gold.track_embeddings", "gold.last_sessions"),
     "training": ("training.transitions",),
 }

@@ -52,7 +52,7 @@ def judge(
     """One result per rule for a day: from how many of its rows break each row rule (`rules.count_broken`), and from
     its measures, held against fixed bounds or against what was usual in the nights before."""
     rows = int(measures["rows"] or 0)
-    of_rows = [_row_result(day, rule, counts.get(rule.rule, 0), rows, table) for rule in row_rules(table)]
+    of_rows = [row_result(day, rule, counts.get(rule.rule, 0), rows, table) for rule in row_rules(table)]
     of_day = [_day_result(day, rule, measures, history, table) for rule in day_rules(table)]
     return of_rows + of_day
 
@@ -62,7 +62,8 @@ def holds(kwargs: Mapping[str, Any], unexpected: int, rows: int) -> bool:
     return rows - unexpected >= float(kwargs.get("mostly", 1.0)) * rows
 
 
-def _row_result(day: dt.date, rule: Expectation, unexpected: int, rows: int, table: Table) -> Result:
+def row_result(day: dt.date, rule: Expectation, unexpected: int, rows: int, table: Table) -> Result:
+    """The result of a row rule that so many of a day's rows break."""
     success = holds(rule.kwargs, unexpected, rows)
     share = unexpected / rows if rows else 0.0
     return Result(
@@ -99,7 +100,11 @@ def bounds(rule: Expectation, values: Sequence[float]) -> tuple[float | None, fl
 
 def input_of(table: Table) -> str:
     """What is judged by a table's rules, as it was delivered."""
-    return {"silver.listening_events": "session_logs", "silver.known_tracks": "tracks"}[table.name]
+    return {
+        "silver.listening_events": "session_logs",
+        "silver.known_tracks": "tracks",
+        "landing.session_users": "session_users",
+    }[table.name]
 
 
 def hold_against(
@@ -120,14 +125,8 @@ def hold_against(
             raise MusicBoxError(f"rule {result.rule}, {result.dt}: the split and Great Expectations disagree.")
 
 
-def stopping(results: Sequence[Result]) -> str:
-    """What stops the night, in one sentence; empty where nothing does."""
-    return "; ".join(
-        f"{result.rule} on {result.dt} ({_found(result)})" for result in results if result.decision == "stop"
-    )
-
-
-def _found(result: Result) -> str:
+def found_instead(result: Result) -> str:
+    """What a rule that did not hold found, and what it expects."""
     if result.value is None:
         return f"{result.unexpected} of {result.evaluated} rows"
     low = "" if result.expected_lo is None else f"{result.expected_lo:.4g}"

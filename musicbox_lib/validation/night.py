@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from musicbox_lib import lake
 from musicbox_lib.errors import MusicBoxError
-from musicbox_lib.lake import ReadPartition
+from musicbox_lib.lake import ReadPartition, WritePartition
 from musicbox_lib.tables import Table
 from musicbox_lib.validation.decision import NIGHTS, Result
 from musicbox_lib.validation.rules import count_broken
@@ -39,7 +40,10 @@ def hold_against_bronze(measures: Measures, bronze: ReadPartition) -> None:
     for day, told in measures.items():
         rows = delivered.get(str(day), 0)
         if told["rows"] != rows:
-            raise MusicBoxError(f"{day}: {rows} rows in {bronze.table.name} but {told['rows']:.0f} were judged.")
+            raise MusicBoxError(
+                f"{bronze.table.name}/dt={day}: {rows} rows are there but {told['rows']:.0f} were judged; nothing was "
+                "published: run the night again, and look for a job that wrote the table meanwhile."
+            )
 
 
 def measured_nights(name: str, entered: str, days: Sequence[dt.date]) -> Nights:
@@ -57,6 +61,15 @@ def measured_nights(name: str, entered: str, days: Sequence[dt.date]) -> Nights:
     return nights
 
 
+def stopped_days() -> list[dt.date]:
+    """The days whose delivery stopped the night that judged it last, oldest first."""
+    found = lake.snapshot("silver.validation_results")
+    if found is None:
+        return []
+    stops = found.to_pyarrow_table(columns=["dt"], filters=[("decision", "=", "stop")])
+    return sorted(set(stops.column("dt").to_pylist()))
+
+
 def values_before(nights: Nights, day: dt.date) -> dict[str, list[float]]:
     """The values of each day rule in the 28 nights before a day, oldest first."""
     values: dict[str, list[float]] = {}
@@ -67,12 +80,29 @@ def values_before(nights: Nights, day: dt.date) -> dict[str, list[float]]:
     return values
 
 
-def others_of_these_days(name: str, results: Sequence[Result]) -> list[dict[str, Any]]:
-    """The rows of `results`' days that tell of another input, judged in an earlier run: they stay."""
+def record(
+    results: Sequence[Result],
+    examples: Sequence[Mapping[str, Any]],
+    into: WritePartition,
+    examples_into: WritePartition,
+    inputs: Mapping[str, str],
+) -> None:
+    """Write what a night found into silver.validation_results and silver.validation_examples, whether it goes on or
+    not: in the place of what stood there of the same days and inputs."""
+    judged = sorted({result.dt for result in results})
+    # The files that name users may have been taken away since: then no result speaks of them.
+    told = {(result.dt, result.input) for result in results} | {(into.run_date, "session_users")}
+    for rows, partition in ((list(map(asdict, results)), into), (list(map(dict, examples)), examples_into)):
+        kept = others_of_these_days(partition.table.name, judged, told)
+        lake.overwrite_rows("listening_events", [*kept, *rows], partition, inputs, judged)
+
+
+def others_of_these_days(
+    name: str, days: Sequence[dt.date], told: Collection[tuple[dt.date, str]]
+) -> list[dict[str, Any]]:
+    """The rows of those days but the (day, input) in `told`: of another input, judged in an earlier run. They stay."""
     found = lake.snapshot(name)
-    days = {result.dt for result in results}
     if found is None or not days or "input" not in {field.name for field in found.schema().fields}:
         return []
     rows = found.to_pyarrow_table(filters=[("dt", "in", sorted(days))]).to_pylist()
-    told = {(result.dt, result.input) for result in results}
     return [row for row in rows if (row["dt"], row["input"]) not in told and row["input"] is not None]

@@ -112,6 +112,11 @@ def broken_names(table: Table, severity: str | None = None) -> Column:
     return _names([F.when(_breaks_any_of([rule], rules), F.lit(rule.rule)) for rule in told])
 
 
+def breaks_rule(rule: Expectation, table: Table) -> Column:
+    """Whether a row of `with_broken_rules` breaks the rule."""
+    return _breaks_any_of([rule], row_rules(table))
+
+
 def set_aside(flagged: DataFrame, table: Table) -> DataFrame:
     """The rows of `with_broken_rules` that go to quarantine, with the names of the `rules` that send them there."""
     return flagged.where("is_rejected = 1").withColumn("rules", broken_names(table, "quarantine"))

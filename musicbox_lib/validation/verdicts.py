@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from musicbox_lib.settings import settings
 from musicbox_lib.tables import Table, table
-from musicbox_lib.validation import decision, earlier_plays, known_tracks, listening_events, measures, night
+from musicbox_lib.validation import decision, earlier_plays, examples, known_tracks, listening_events, measures, night
 from musicbox_lib.validation.days import Past
 from musicbox_lib.validation.decision import Result, judge
+from musicbox_lib.validation.examples import Example
 from musicbox_lib.validation.night import Counts, Measures
 from musicbox_lib.validation.other_days import Moves, OtherDays
 from musicbox_lib.validation.rules import REJECTED, broken_by, day_rules, row_rules
-from musicbox_lib.validation.session_facts import breaks, with_deliveries
+from musicbox_lib.validation.session_facts import breaks, with_deliveries, with_row_facts
 from musicbox_lib.validation.suite import Judge
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ MANY = 5_000_000
 
 @dataclass(frozen=True)
 class Verdict:
-    """An input judged: the days, their results, and the split with its two counts."""
+    """An input judged: the days, their results, the split with its two counts, and examples of what broke a rule."""
 
     days: list[dt.date]
     results: list[Result]
@@ -39,6 +40,7 @@ class Verdict:
     valid_rows: int
     rejected: DataFrame
     rejected_rows: int
+    examples: list[Example]
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ def on_session_logs(
         superseded=listening_events.as_superseded_events(events, flagged),
         superseded_rows=gone,
         moves=other_days.moves(accepted, others),
+        examples=examples.of_rules(own, events.transform(with_row_facts), results, rules),
     )
 
 
@@ -135,7 +138,7 @@ def on_tracks(tracks: DataFrame, past: Past, gx: Judge) -> Verdict:
     """Judge the delivered track rows of the days; there may be none."""
     if not past.days:
         # Nothing of these frames is written. A night without a track table costs no plan and no query.
-        return Verdict([], [], {}, tracks, 0, tracks, 0)
+        return Verdict([], [], {}, tracks, 0, tracks, 0, [])
     rules = table(known_tracks.RULES)
     flagged = known_tracks.flag_tracks(tracks).persist()
     counts = night.counts_by_day(flagged, rules, past.days, "track_id")
@@ -145,9 +148,9 @@ def on_tracks(tracks: DataFrame, past: Past, gx: Judge) -> Verdict:
     decision.hold_against(broken, gx.days("tracks.days", results, day_rules(rules)), results, rules)
     rejected = _rejected(counts)
     valid = known_tracks.as_known_tracks(flagged)
-    return Verdict(
-        past.days, results, found, valid, _rows(found) - rejected, known_tracks.as_rejected_tracks(flagged), rejected
-    )
+    waiting = known_tracks.as_rejected_tracks(flagged)
+    shown = examples.of_rules(flagged, None, results, rules)
+    return Verdict(past.days, results, found, valid, _rows(found) - rejected, waiting, rejected, shown)
 
 
 def hashed(sessions: DataFrame, count: int) -> DataFrame:

@@ -5,9 +5,15 @@ A file's first line is a comment of one sentence, what the view answers; the res
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+
+from musicbox_lib.tables import table
+
+OPTIONAL = frozenset({"silver.rejected_tracks"})
+"""Tables that a lake may lack for good, as one to which nobody delivers track tables: views take them for empty."""
 
 
 @dataclass(frozen=True)
@@ -29,3 +35,11 @@ def views() -> dict[str, View]:
             about, _, query = entry.read_text().partition("\n")
             found[name] = View(name, about.removeprefix("--").strip(), query.strip())
     return found
+
+
+def without(sql: str, missing: Iterable[str], type_of: Callable[[str], str] = str) -> str:
+    """A view's SELECT with no rows in the place of those tables; `type_of` gives Spark's types in the engine's."""
+    for name in missing:
+        nothing = ", ".join(f"CAST(NULL AS {type_of(column.type)}) AS {column.name}" for column in table(name).columns)
+        sql = sql.replace(name, f"(SELECT {nothing} WHERE false) AS nothing")
+    return sql

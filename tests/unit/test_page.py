@@ -163,7 +163,7 @@ def test_the_page_says_what_the_tables_say(night: Path) -> None:
     assert "enough evidence 40.0% 37.0% to 43.0%" in said
     assert "too few comparable plays" in said
     assert "-20.0% -25.0% to -15.0%" in said
-    assert "hour_in_day 14" in said
+    assert "hour_in_day session_logs 14" in said
     assert "Slow Tide" in said
     assert "abc1234" in said
     assert "no model had been promoted" not in said
@@ -244,6 +244,70 @@ def test_a_lake_elsewhere_has_no_folder_for_a_page(monkeypatch: pytest.MonkeyPat
     with pytest.raises(UsageError, match="s3a://bucket/lake"):
         page_path(DAY)
     settings.cache_clear()
+
+
+def result(rule: str, decision: str, **changed: Any) -> dict[str, Any]:
+    known = {"dt": DAY, "input": "session_logs", "rule": rule, "severity": "fail", "evaluated": 3470, "unexpected": 14}
+    return {**known, "unexpected_share": 0.0, "success": False, "decision": decision, **changed}
+
+
+def example(line: int, column: str, value: str | None) -> dict[str, Any]:
+    known = {"dt": DAY, "input": "session_logs", "rule": "hour_in_day", "file": "a<i>.csv", "line": line}
+    return {**known, "column": column, "value": value, "why": "is not from 0 to 23"}
+
+
+def test_the_lines_that_broke_a_rule_are_on_the_page_of_a_published_night(night: Path) -> None:
+    values = {f"column_{number}": f"<u>{number}</u>\x00" for number in range(6)}
+    write("silver.validation_examples", [example(7, name, value) for name, value in values.items()])
+    write("silver.validation_examples", [example(9, "hour_of_day", None)])
+    rejected = {"dt": DAY, "file": "tracks.csv", "line": 2, "rules": ["key_range"]}
+    write("silver.rejected_tracks", [rejected])
+    html = render(night_facts(DAY))
+    said = words(html)
+    assert (
+        "hour_in_day session_logs 14 of 3,470 a&lt;i&gt;.csv line 7 column_0 &#39;&lt;u&gt;0&lt;/u&gt;\\x00&#39; is not from"
+        in said
+    )
+    assert "column_3" in said and "column_4" not in said and "and 2 more columns" in said
+    assert "line 9 hour_of_day is not from 0 to 23" in said
+    assert "key_range tracks 1" in said
+    assert "<u>" not in html and "<i>" not in html and "\x00" not in html
+    assert "This night stopped" not in said
+
+
+def test_a_night_that_ran_again_and_stopped_says_that_the_first_run_stands(night: Path) -> None:
+    stop = result("rejected_share", "stop", value=0.5, expected_hi=0.2, evaluated=3470, unexpected=0)
+    write("silver.validation_results", [stop, result("parsed", "quarantine", severity="quarantine", unexpected=1735)])
+    said = words(render(night_facts(DAY)))
+    assert "This night stopped It was run again and nothing of that run was published" in said
+    assert "rejected_share: 1735 of 3470 rows of session_logs on 2026-11-05 are rejected (at most 20 % may be)" in said
+    assert "parsed 1,735 of 3,470" in said
+    assert "52.0% of 3,456 logged plays were skipped" in said
+
+
+def test_a_stopped_night_says_whose_recommendations_still_stand(night: Path) -> None:
+    later = DAY + dt.timedelta(days=1)
+    stop = result("rejected_share", "stop", dt=later, value=0.5, expected_hi=0.2)
+    write("silver.validation_results", [stop])
+    html = write_page(later).read_text()
+    said = words(html)
+    assert "Nothing of it was published. The recommendations of 2026-11-05 still stand." in said
+    assert "make nightly RUN_DATE=2026-11-06" in said
+    outline = Outline()
+    outline.feed(html)
+    assert outline.open == []
+    # The night before did not stop; a night that nobody ran is still unknown.
+    assert "This night stopped" not in words(render(night_facts(DAY)))
+    with pytest.raises(DataRefused, match="has no night 2026-11-09"):
+        write_page(dt.date(2026, 11, 9))
+
+
+def test_a_night_that_an_earlier_delivery_stopped_says_so(night: Path) -> None:
+    later, last = DAY + dt.timedelta(days=1), DAY + dt.timedelta(days=2)
+    write("silver.validation_results", [result("rejected_share", "stop", dt=later, value=0.5, expected_hi=0.2)])
+    write("silver.validation_results", [result("parsed", "go_on", dt=last, success=True, unexpected=0)])
+    said = words(write_page(last).read_text())
+    assert "rejected_share: 1735 of 3470 rows of session_logs on 2026-11-06 are rejected" in said
 
 
 def test_every_policy_and_evidence_has_words_on_the_page() -> None:

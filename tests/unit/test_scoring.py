@@ -89,9 +89,15 @@ def test_audit_finds_each_planted_fault(spark: SparkSession) -> None:
     counts = count_faults(slates_of(spark, rows), contexts)
     assert counts == {"users": 7, "unknown": 1, "too_few": 2, "twice": 1, "ranks": 1, "heard": 1, "chances": 1}
     with pytest.raises(
-        DataRefused, match="2 of 2 users have fewer than three unheard tracks .* 4 tracks: deliver more"
+        DataRefused,
+        match="2 of 2 users have fewer than three unheard tracks .* 4 tracks: deliver more.* 'none' with no slate; ",
     ):
         refuse_faults(slates_of(spark, rows[3:5]), contexts.where("user_id IN ('none', 'two')"), 4)
+    told = (
+        "have a track twice, one of them 'twice' with tracks t004, t004, t006 at ranks 1, 2, 3, chances 0.5, 0.5, 0.5"
+    )
+    with pytest.raises(DataRefused, match=told):
+        refuse_faults(slates_of(spark, rows[5:8]), contexts.where("user_id = 'twice'"), 4)
 
 
 def test_blocks_do_not_change_slates() -> None:

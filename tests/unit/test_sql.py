@@ -58,12 +58,21 @@ def rejected(lake_root: Path) -> None:
 
 def test_a_view_counts_every_rule_of_every_night(rejected: None) -> None:
     answer = ask("SELECT * FROM quarantine_summary")
-    assert answer.columns == ("dt", "rule", "rejected_rows")
+    assert answer.columns == ("dt", "input", "rule", "rejected_rows")
     assert list(answer.rows) == [
-        (dt.date(2026, 11, 4), "short_row", 1),
-        (dt.date(2026, 11, 5), "bad_hour", 3),
-        (dt.date(2026, 11, 5), "short_row", 2),
+        (dt.date(2026, 11, 4), "session_logs", "short_row", 1),
+        (dt.date(2026, 11, 5), "session_logs", "bad_hour", 3),
+        (dt.date(2026, 11, 5), "session_logs", "short_row", 2),
     ]
+
+
+def test_the_quarantine_of_track_tables_is_counted_too(rejected: None) -> None:
+    row = {"dt": dt.date(2026, 11, 5), "file": "tracks.csv", "line": 2, "raw_line": "t", "track_id": "t"}
+    rows = pa.Table.from_pylist([row | {"rules": ["key_range", "short_row"]}])
+    deltalake.write_deltalake(lake.path_of("silver.rejected_tracks"), rows, partition_by=["dt"])
+    counted = list(ask("SELECT input, rule, rejected_rows FROM quarantine_summary WHERE dt = '2026-11-05'").rows)
+    assert ("tracks", "key_range", 1) in counted and ("tracks", "short_row", 1) in counted
+    assert ("session_logs", "short_row", 2) in counted
 
 
 def test_rows_replaced_by_a_later_write_are_not_seen(rejected: None) -> None:

@@ -1,4 +1,4 @@
-"""Publishing the valid plays: a longer session on its new day, its shorter version aside, each table in one commit."""
+"""Publishing what was judged, each table in one commit: a longer session on its new day, its shorter version aside."""
 
 from __future__ import annotations
 
@@ -9,16 +9,28 @@ from musicbox_lib import lake
 
 if TYPE_CHECKING:
     from musicbox_lib.lake import WritePartition
-    from musicbox_lib.validation.verdicts import PlaysVerdict
+    from musicbox_lib.validation.verdicts import PlaysVerdict, Verdict
+
+Inputs = Mapping[str, str]
 
 
-def publish(played: PlaysVerdict, valid: WritePartition, superseded: WritePartition, inputs: Mapping[str, str]) -> None:
-    """Write both tables: the judged days, and the rows of other days that move between the tables.
+def tracks(described: Verdict, valid: WritePartition, rejected: WritePartition, inputs: Inputs) -> None:
+    """Write the judged days of both tables; nothing where no track table was to be judged."""
+    if described.days:
+        lake.publish(described.rejected, rejected, described.rejected_rows, inputs, described.days)
+        lake.publish(described.valid, valid, described.valid_rows, inputs, described.days)
+
+
+def plays(
+    played: PlaysVerdict, valid: WritePartition, superseded: WritePartition, rejected: WritePartition, inputs: Inputs
+) -> None:
+    """Write the three tables: the judged days, and the rows of other days that move between the first two.
 
     silver.listening_events gets its old and its new days in one commit, so that no reader sees a session twice or
-    twice its plays there. The other table goes first: rows that are in both for a moment count once
+    twice its plays there. The other tables go first: rows that are in both for a moment count once
     (`known_plays.read`), and a run that is killed in between is completed by the next, which judges the days anew.
     """
+    lake.publish(played.rejected, rejected, played.rejected_rows, inputs, played.days)
     days, rows, valid_rows = list(played.days), played.valid, played.valid_rows
     aside, aside_rows = played.superseded, played.superseded_rows
     if moves := played.moves:
