@@ -41,8 +41,8 @@ def sql(
     recommendations_with_tracks, skip_rate_trend, validation_trend. Twenty questions to start from: docs/questions.sql.
     `SHOW TABLES` lists every name. MUSICBOX_SQL_VIEWS names a folder of views of your own.
 
-    An answer too wide for the terminal is printed record by record. In CSV null is nothing and an empty text "", in JSON
-    the second of two columns called n is n_1 and NaN is the text "NaN"; both hold every row and every digit.
+    An answer too wide for the terminal is printed record by record. In CSV null is nothing and an empty text "", in
+    JSON the second of two columns called n is n_1 and NaN is the text "NaN"; both hold every row and every digit.
 
     Examples: `musicbox sql "SELECT * FROM skip_rate_trend WHERE policy = 'logged'" --format csv`,
     `musicbox sql --file docs/questions.sql`

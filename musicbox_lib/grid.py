@@ -22,7 +22,7 @@ _CONTROL |= {number: f"\\u{number:04x}" for number in (0x2028, 0x2029, *range(0x
 
 
 def shown(words: str) -> str:
-    """The text with its control characters written out (`\\n`, `\\x1b`), so that a line stays a line."""
+    r"""The text with its control characters written out (`\n`, `\x1b`), so that a line stays a line."""
     return words.translate(_CONTROL)
 
 

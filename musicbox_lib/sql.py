@@ -37,8 +37,8 @@ _PIVOT = " A PIVOT names its values: PIVOT … ON policy IN ('logged', 'populari
 class Answer:
     """A query's result: column names, and rows as tuples of plain Python values, read as they are asked for.
 
-    `types` are DuckDB's types of the columns (empty where the rows are not DuckDB's), `notes` what the asker should know
-    besides."""
+    `types` are DuckDB's types of the columns (empty where the rows are not DuckDB's), `notes` what the asker should
+    know besides."""
 
     columns: tuple[str, ...]
     rows: Iterator[tuple[Any, ...]]

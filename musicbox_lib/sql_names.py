@@ -44,8 +44,8 @@ class _Seen:
 
 @lru_cache(maxsize=256)
 def names_in(query: str) -> Names:
-    """The names in one reading statement. Of a statement that DuckDB cannot write down as a tree (none that `ask` takes,
-    but a very deep one) it says that everything may be needed."""
+    """The names in one reading statement. Of a statement that DuckDB cannot write down as a tree (none that `ask`
+    takes, but a very deep one) it says that everything may be needed."""
     import duckdb
 
     with duckdb.connect() as connection:

@@ -31,7 +31,9 @@ def refused(error: Exception, query: str, names: Names, known: Iterable[str]) ->
 
     `known` are the names of all tables and views, also of those that are not written yet."""
     head, marker, place = str(error).partition("\n\nLINE ")
-    sentence = " ".join(line.strip() for line in head.splitlines() if line.strip())
+    # DuckDB's own catalogue is no answer to who looks for a table of the lake.
+    heads = [line.strip() for line in head.splitlines() if 'Did you mean "pg_catalog.' not in line]
+    sentence = " ".join(line for line in heads if line)
     sentence = sentence if sentence.endswith((".", "?", "!")) else f"{sentence}."
     sentence = " ".join([sentence, *_hints(sentence, query, names, list(known))])
     # A tab has the width of one character in DuckDB's count, but not on a terminal.
@@ -48,21 +50,22 @@ def _hints(sentence: str, query: str, names: Names, known: list[str]) -> list[st
     hints = []
     if missing := re.search(r'Table with name "?([\w.]+)"? does not exist', sentence):
         hints.append(_near(missing[1], names, known, sentence))
-    if column := re.search(r'Referenced (?:column|table) "([^"]+)" not found', sentence):
-        if f'"{column[1]}"' in query and re.search(rf"[=<>(,]\s*\"{re.escape(column[1])}\"", query):
-            hints.append(f"A text stands in single quotes: '{column[1]}'.")
+    column = re.search(r'Referenced (?:column|table) "([^"]+)" not found', sentence)
+    if column and re.search(rf"[=<>(,]\s*\"{re.escape(column[1])}\"", query):
+        hints.append(f"A text stands in single quotes: '{column[1]}'.")
     if hint := user_hint(names):
         hints.append(hint)
     return [hint for hint in hints if hint]
 
 
 def near_names(name: str, known: Iterable[str]) -> list[str]:
-    """The known names nearest to one, best first, at most three; compared whole and without the schema."""
-    whole = {entry.lower(): entry for entry in known}
-    nouns: dict[str, str] = {entry.split(".")[-1]: entry for entry in whole}
-    close = get_close_matches(name.lower(), list(whole), n=3, cutoff=NEAR)
-    close += [nouns[noun] for noun in get_close_matches(name.lower().split(".")[-1], list(nouns), n=3, cutoff=NEAR)]
-    return [whole[entry] for entry in dict.fromkeys(close)][:3]
+    """The known names nearest to one, best first, at most three: by what stands behind the stage, since two names of
+    one stage are always a little alike. Of a stage that has no near name all of its tables."""
+    whole = list(known)
+    nouns = {entry.split(".")[-1]: entry for entry in whole}
+    stage, _, noun = name.lower().rpartition(".")
+    near = [nouns[word] for word in get_close_matches(noun, list(nouns), n=3, cutoff=NEAR)]
+    return near or [entry for entry in whole if stage and entry.startswith(f"{stage}.")]
 
 
 def _near(missing: str, names: Names, known: list[str], sentence: str) -> str:

@@ -67,7 +67,7 @@ def _decimal(value: Decimal) -> str:
 
 
 def _bytes(value: bytes) -> str:
-    """As DuckDB writes a BLOB: letters as they are, other bytes as \\xAA."""
+    r"""As DuckDB writes a BLOB: letters as they are, other bytes as \xAA."""
     return "".join(chr(byte) if 32 <= byte < 127 and byte != 0x5C else f"\\x{byte:02X}" for byte in value)
 
 

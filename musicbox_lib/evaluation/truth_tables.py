@@ -45,8 +45,8 @@ def _values(evaluation: Evaluation, of_all: list[PolicyValue], held_out: dict[st
         box=box.SIMPLE_HEAD,
         title=f"True chance of a skip after the last sessions of {evaluation.run_date} (generated world)",
         caption=f"{' and '.join(f'{n:,}' for n in sorted(counted, reverse=True))} (held-out) users, served by "
-        f"{', '.join(map(shown, evaluation.model_ids))}. Gap: 0 as the logging policy, 1 as the oracle, which knows the mood; "
-        "held out: the gap for the held-out users alone.",
+        f"{', '.join(map(shown, evaluation.model_ids))}. Gap: 0 as the logging policy, 1 as the oracle, which knows "
+        "the mood; held out: the gap for the held-out users alone.",
     )
     for name in ("policy", "skip", "95 %", "gap", "held out", "cover", "ILD"):
         table.add_column(name, justify="left" if name == "policy" else "right", no_wrap=name == "policy")

@@ -18,8 +18,8 @@ COMPARED = ("skip_rate_dr", "skip_rate_snips", "ndcg_20")
 """Measures of the comparison that the page shows: all seven against twelve policies would be 80 rows."""
 
 LEAST_MATCHED = 30
-"""Matched tracks from which the legacy skip rate is shown: it has no interval, and of fewer its 95 % would be wider than
-a third."""
+"""Matched tracks from which the legacy skip rate is shown: it has no interval, and of fewer its 95 % would be
+wider than a third."""
 
 
 def page_path(day: dt.date) -> Path:

@@ -34,8 +34,8 @@ def _refuse_filled_lake(folder: Path) -> None:
         return
     held = f"{len(written)} tables" if written else f"deliveries ({delivered})"
     raise Conflict(
-        f"{folder} already holds {held}; nothing was written: name another lake with --out, or say --overwrite to write "
-        "the same world's deliveries again."
+        f"{folder} already holds {held}; nothing was written: name another lake with --out, or say --overwrite to "
+        "write the same world's deliveries again."
     )
 
 
@@ -67,8 +67,8 @@ def generate_with_progress(
     faults: Mapping[str, int],
     overwrite: bool = False,
 ) -> Generated:
-    """As `generate`, telling a terminal what happens. Raises as `generate` does, and Conflict where the lake is filled or
-    the truth is another world's, unless `overwrite` is set."""
+    """As `generate`, telling a terminal what happens. Raises as `generate` does, and Conflict where the lake is filled
+    or the truth is another world's, unless `overwrite` is set."""
     if not overwrite:
         _refuse_filled_lake(lake)
         _refuse_other_truth(

@@ -1,7 +1,7 @@
 """Questions asked so often that they have a name: one `.sql` file each, in words that DuckDB and Spark both understand.
 
-A file's first line is a comment of one sentence, what the view answers; the rest is the SELECT. A view may read another.
-Analysts keep views of their own, as such files, in the folder that MUSICBOX_SQL_VIEWS names.
+A file's first line is a comment of one sentence, what the view answers; the rest is the SELECT. A view may read
+another. Analysts keep views of their own, as such files, in the folder that MUSICBOX_SQL_VIEWS names.
 """
 
 from __future__ import annotations
