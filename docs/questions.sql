@@ -7,8 +7,8 @@
 -- a share is count(*) FILTER (WHERE ...) / count(*), because a literal 1.0 is a decimal in Spark and avg() rounds it;
 -- take the night before from the table, not from the calendar.
 
--- 1. Which tracks are recommended most tonight, and how often were they skipped so far?
-SELECT track_id, title, artist, count(*) AS slates, max(plays) AS plays, max(skip_rate_shrunk) AS skip_rate
+-- 1. Which tracks are recommended most tonight, and how often were they skipped so far, shrunk to the mean?
+SELECT track_id, title, artist, count(*) AS slates, max(plays) AS plays, max(skip_rate_shrunk) AS skip_rate_shrunk
 FROM recommendations_with_tracks
 WHERE dt = (SELECT max(dt) FROM scores.top3_recommendations)
 GROUP BY track_id, title, artist

@@ -39,6 +39,10 @@ def sql(
 
     Views with a name: diversity_trend, evaluation_trend, latest_recommendations, latest_writes, quarantine_summary,
     recommendations_with_tracks, skip_rate_trend, validation_trend. Twenty questions to start from: docs/questions.sql.
+    `SHOW TABLES` lists every name. MUSICBOX_SQL_VIEWS names a folder of views of your own.
+
+    An answer too wide for the terminal is printed record by record. In CSV null is nothing and an empty text "", in
+    JSON the second of two columns called n is n_1 and NaN is the text "NaN"; both hold every row and every digit.
 
     Examples: `musicbox sql "SELECT * FROM skip_rate_trend WHERE policy = 'logged'" --format csv`,
     `musicbox sql --file docs/questions.sql`
@@ -83,11 +87,14 @@ def generate(
     faults: Annotated[
         Path | None, typer.Option(help="A YAML file `kind: number` of faults to write on purpose (default: none).")
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write over the same world's deliveries, or over another world's truth.")
+    ] = False,
 ) -> None:
     """Generate a world whose truth is known: invented listeners, tracks and session logs, delivered day by day.
 
     Examples: `musicbox generate --users 600 --tracks 2000 --days 14 --from-date 2026-10-23 --out lake --truth truth`,
-    `musicbox generate --world drift --faults musicbox_lib/synthetic/faults/every_kind.yaml --out lake --truth truth`
+    `musicbox generate --world drift --faults musicbox_lib/synthetic/faults/every_kind.yaml --out lake2 --truth truth2`
     """
     from musicbox_lib.lake import parse_date
     from musicbox_lib.settings import settings
@@ -105,6 +112,7 @@ def generate(
         truth=truth or settings().truth,
         world=load_world(world),
         faults=read_faults(faults) if faults else {},
+        overwrite=overwrite,
     )
 
 
@@ -175,7 +183,7 @@ def recommend(
 ) -> None:
     """Show a user's last session and the three tracks for after it, each with its reason.
 
-    Example: `musicbox recommend --user u000017 --dt 2026-11-05`
+    Example: `musicbox recommend --user u_000017 --dt 2026-11-05`
     """
     from musicbox_lib.lake import parse_date
     from musicbox_lib.scoring.user_answer import find_answer, show
@@ -224,7 +232,7 @@ def forget_user(
     """Forget a user: every row, session and landed line of theirs goes, replaced files once VACUUM may take them, and a
     receipt that names nobody stays. Run it again to complete a receipt, or to hear whether a user was forgotten.
 
-    Example: `musicbox forget-user u000017 --dry-run`
+    Example: `musicbox forget-user u_000017 --dry-run`
     """
     from musicbox_lib.privacy.answer import show_forgetting, show_what_would_go
 

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from musicbox_lib import environment, java, lake
 from musicbox_lib.errors import MusicBoxError
+from musicbox_lib.grid import plain_console, shown
 from musicbox_lib.settings import PROJECT, settings
 
 LEAST_DISK_GB = 5.0
@@ -191,8 +192,8 @@ def checks() -> Iterator[Check]:
 
 def show() -> int:
     """Print the table; returns how many things are wrong."""
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title="musicbox doctor", show_lines=False)
     for heading in ("", "looked at", "found", "what to do"):
@@ -200,6 +201,7 @@ def show() -> int:
     wrong = 0
     for check in checks():
         wrong += bool(check.advice)
-        table.add_row("[red]✗[/red]" if check.advice else "[green]✓[/green]", check.name, check.found, check.advice)
-    Console().print(table)
+        mark = Text("✗", "red") if check.advice else Text("✓", "green")
+        table.add_row(mark, *(Text(shown(words)) for words in (check.name, check.found, check.advice)))
+    plain_console().print(table)
     return wrong

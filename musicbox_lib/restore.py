@@ -69,7 +69,14 @@ def versions(name: str) -> list[Version]:
 def show_versions(name: str) -> None:
     """Write the list to standard output."""
     rows = iter(
-        (f"{one.version}", f"{one.written_at:%Y-%m-%d %H:%M:%S}", one.job, one.run_id, _in_words(one.days), one.rows)
+        (
+            f"{one.version}",
+            f"{one.written_at:%Y-%m-%d %H:%M:%S}",
+            one.job,
+            one.run_id,
+            _in_words(one.days),
+            "-" if one.rows is None else one.rows,
+        )
         for one in versions(name)
     )
     show(Answer(("version", "written (UTC)", "job", "run", "days", "rows"), rows), "table")

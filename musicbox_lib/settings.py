@@ -55,6 +55,8 @@ class Settings(BaseSettings):
     """How often it looks for tables written for the first time; a new version of a table is seen at once."""
     sql_warehouse: str = ""
     """Where tables go that an analyst makes through it; empty: a temporary folder that goes with it."""
+    sql_views: Path | None = None
+    """A folder of analysts' own views: NAME.sql each, as in `musicbox_lib/views`; unset: none."""
     metastore: str = ""
     """A PostgreSQL database that keeps its catalogue, as `jdbc:postgresql://HOST:PORT/DATABASE`; empty: in memory."""
     metastore_user: str = "musicbox"

@@ -7,15 +7,17 @@ from one version of each table, in about a second.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from musicbox_lib import lake
-from musicbox_lib.errors import DataRefused, UsageError
+from musicbox_lib.errors import DataRefused, MusicBoxError, UsageError
+from musicbox_lib.sql_names import Names, names_in
+from musicbox_lib.sql_refusals import QueryRefused, refused, user_hint
 from musicbox_lib.tables import Table, table, tables
 from musicbox_lib.validation.night import stopped_days
-from musicbox_lib.views import OPTIONAL, views, without
+from musicbox_lib.views import OPTIONAL, View, all_views, views
 
 if TYPE_CHECKING:
     import deltalake
@@ -26,19 +28,28 @@ VIEWS: dict[str, str] = {name: view.sql for name, view in views().items()}
 
 # Spark has no unnest and DuckDB no explode: with this one text serves both.
 EXPLODE = "CREATE MACRO explode(elements) AS unnest(elements)"
+# Python has no months and no nanoseconds: such values are written out by DuckDB.
+_NOT_IN_PYTHON = re.compile(r"INTERVAL|TIMESTAMP_NS")
+
+_PIVOT = " A PIVOT names its values: PIVOT … ON policy IN ('logged', 'popularity')."
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A query's result: column names, and rows as tuples of plain Python values, read as they are asked for."""
+    """A query's result: column names, and rows as tuples of plain Python values, read as they are asked for.
+
+    `types` are DuckDB's types of the columns (empty where the rows are not DuckDB's), `notes` what the asker should
+    know besides."""
 
     columns: tuple[str, ...]
     rows: Iterator[tuple[Any, ...]]
+    types: tuple[Any, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def queryable() -> list[str]:
     """Every name that a query may use: the contract's Delta tables, then the views."""
-    return [found.name for found in tables().values() if found.format == "delta"] + list(VIEWS)
+    return [entry.name for entry in tables().values() if entry.format == "delta"] + list(all_views())
 
 
 def ask(query: str) -> Answer:
@@ -50,22 +61,36 @@ def ask(query: str) -> Answer:
     import duckdb
 
     connection = duckdb.connect()
+    names = Names()
     try:
         statements = connection.extract_statements(query)
         # EXPLAIN is left out on purpose: EXPLAIN ANALYZE runs what it explains, be it a COPY into the lake.
+        pivot = _PIVOT if any(entry.type == duckdb.StatementType.MULTI for entry in statements) else ""
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-            raise UsageError("musicbox sql reads only: write one SELECT (or DESCRIBE, SUMMARIZE, SHOW) statement.")
-        register(connection, _named_in(query))
+            raise UsageError(
+                f"musicbox sql reads only: write one SELECT (or DESCRIBE, SUMMARIZE, SHOW) statement.{pivot}"
+            )
+        names = names_in(query)
+        if names.lists_tables:
+            return _every_name()
+        known = [name for name in queryable() if name in names.relations]
+        # A name that is not ours: with everything shown DuckDB can say which it is near to, and what there is.
+        everything = names.asks_the_catalogue or not names.relations <= set(known)
+        register(connection, known, _written() if everything else ())
         connection.execute(statements[0])
+        types = tuple(column[1] for column in connection.description or ())
+        columns = tuple(column[0] for column in connection.description or ())
+        if any(_NOT_IN_PYTHON.search(str(kind)) for kind in types):
+            connection.execute(_written_out(connection, query, types))
+            types = tuple(column[1] for column in connection.description or ())
     except duckdb.Error as error:
         _refuse_removed(error)
-        said = str(error).splitlines()[0].rstrip(".!")
-        raise UsageError(f"{said}. The tables are {', '.join(queryable())}.") from None
-    columns = tuple(column[0] for column in connection.description or ())
-    return Answer(columns, _rows(connection))
+        raise refused(error, query, names, queryable()) from None
+    hint = user_hint(names)
+    return Answer(columns, _rows(connection, query, names), types, (hint,) if hint else ())
 
 
-def _rows(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+def _rows(connection: duckdb.DuckDBPyConnection, query: str, names: Names) -> Iterator[tuple[Any, ...]]:
     import duckdb
 
     try:
@@ -73,7 +98,7 @@ def _rows(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
             yield from block
     except duckdb.Error as error:
         _refuse_removed(error)
-        raise
+        raise refused(error, query, names, queryable()) from None
 
 
 def _refuse_removed(error: Exception) -> None:
@@ -85,71 +110,133 @@ def _refuse_removed(error: Exception) -> None:
         ) from None
 
 
-def register(connection: duckdb.DuckDBPyConnection, names: list[str]) -> None:
+def _every_name() -> Answer:
+    """SHOW TABLES: DuckDB's own would list one schema of a database in memory."""
+    written = set(_written())
+    state = {True: "written", False: "not written yet"}
+    known = all_views()
+    kinds = {name: "view" if name in known else "table" for name in queryable()}
+    rows = iter([(name, kind, state[name in written]) for name, kind in kinds.items()])
+    return Answer(("name", "kind", "state"), rows)
+
+
+def _written_out(connection: duckdb.DuckDBPyConnection, query: str, types: Sequence[Any]) -> str:
+    """The query with the columns that Python cannot hold as text: of one value as such, of several in JSON."""
+    plain = "SELECT json_deserialize_sql(json_serialize_sql($query::VARCHAR))"
+    row = connection.execute(plain, {"query": query}).fetchone()
+    assert row is not None
+    columns = []
+    for place, kind in enumerate(map(str, types), start=1):
+        nested = kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION"))
+        cast = f"to_json(#{place})" if nested else f"#{place}::VARCHAR"
+        columns.append(cast if _NOT_IN_PYTHON.search(kind) else f"#{place}")
+    return f"SELECT {', '.join(columns)} FROM ({row[0]})"
+
+
+def register(connection: duckdb.DuckDBPyConnection, names: Sequence[str], besides: Sequence[str] = ()) -> None:
     """Show the named tables and views to the connection, then close its door: it can read these files only.
 
-    Tables named by a view are shown too. Raises DataRefused for a table that has not been written.
+    What a view reads, be it a table or a view, is shown too. Raises DataRefused for a table that has not been written,
+    UsageError for an analyst's own view that does not fit the tables; one of `besides` is left out then.
     """
     connection.execute(EXPLODE)
     # A time without a zone of its own is told in UTC, as everywhere in the suite, not in this machine's zone.
     connection.execute("SET TimeZone = 'UTC'")
-    missing = {name for name in OPTIONAL if lake.snapshot(name) is None}
-    wanted = [name for name in tables() if any(name in [asked, *tables_in(VIEWS.get(asked, ""))] for asked in names)]
-    wanted = [name for name in wanted if name in names or name not in missing]
+    known = all_views()
+    needed = in_reading_order(names, known)
     files: list[str] = []
+    wanted = dict.fromkeys([*needed, *in_reading_order(besides, known)])
     for name in wanted:
-        files += _show_table(connection, table(name))
-    for name in names:
-        if name in VIEWS:
-            connection.execute(f"CREATE VIEW {name} AS {without(VIEWS[name], missing, _duckdb_type)}")
+        if name not in known:
+            files += _show_table(connection, table(name), may_be_absent=name in OPTIONAL and name not in names)
     connection.execute(f"SET allowed_paths = {_literal(files)}")
     connection.execute("SET enable_external_access = false")
+    for view in (known[name] for name in wanted if name in known):
+        try:
+            _show_view(connection, view)
+        except QueryRefused:
+            if view.name in needed:
+                raise
     connection.execute("SET lock_configuration = true")
 
 
-def _show_table(connection: duckdb.DuckDBPyConnection, found: Table) -> list[str]:
-    """One view over the snapshot's files; returns the files.
+def in_reading_order(names: Sequence[str], known: Mapping[str, View]) -> list[str]:
+    """The names and all that they read, each after what it reads; `known` are the views by name.
+
+    Raises UsageError for views that read each other."""
+    queried = {entry.name for entry in tables().values() if entry.format == "delta"} | set(known)
+    ordered: dict[str, None] = {}
+
+    def add(name: str, above: tuple[str, ...]) -> None:
+        if name in above:
+            raise UsageError(f"{' reads '.join([*above[above.index(name) :], name])}: a view cannot read itself.")
+        if name in known:
+            for read in sorted(names_in(known[name].sql).relations & queried):
+                add(read, (*above, name))
+        ordered[name] = None
+
+    for name in names:
+        add(name, ())
+    return list(ordered)
+
+
+def _show_view(connection: duckdb.DuckDBPyConnection, view: View) -> None:
+    import duckdb
+
+    try:
+        connection.execute(f"CREATE VIEW {view.name} AS {view.sql}")
+    except duckdb.Error as error:
+        if view.file is None:
+            raise
+        refusal = refused(error, view.sql, names_in(view.sql), queryable())
+        raise QueryRefused(f"{view.file}: {refusal.args[0]}", refusal.place) from None
+
+
+def _show_table(connection: duckdb.DuckDBPyConnection, shown: Table, *, may_be_absent: bool) -> list[str]:
+    """One view over the snapshot's files; returns the files. A table that `may_be_absent` is empty where it is not
+    written.
 
     DDL takes no parameters, so names and paths stand in its text: they come from the contract and the Delta log,
     never from the question asked.
     """
-    snapshot = lake.snapshot(found.name)
-    if snapshot is None:
-        raise DataRefused(f"{found.name} has not been written yet in {lake.root()}: {_why_not()}")
-    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {found.stage}")
-    types = {column.name: _duckdb_type(column.type) for column in found.columns}
-    absent = absent_columns(found, snapshot)
-    files = lake.files_of(snapshot)
+    snapshot = lake.snapshot(shown.name)
+    if snapshot is None and not may_be_absent:
+        raise not_written(shown)
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {shown.stage}")
+    types = {column.name: _duckdb_type(column.type) for column in shown.columns}
+    absent = absent_columns(shown, snapshot) if snapshot is not None else set(types)
+    files = lake.files_of(snapshot) if snapshot is not None else []
     selected = ", ".join(f'NULL::{types[name]} AS "{name}"' if name in absent else f'"{name}"' for name in types)
     if files:
         # The partition column stands in the folder's name, not in the file.
-        hive = ", hive_partitioning = true, hive_types = {'dt': DATE}" if found.partition else ""
+        hive = ", hive_partitioning = true, hive_types = {'dt': DATE}" if shown.partition else ""
         source = f"SELECT {selected} FROM read_parquet({_literal(files)}, union_by_name = true{hive})"
     else:
         empty = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in types.items())
         source = f"SELECT {empty} WHERE false"
-    connection.execute(f"CREATE VIEW {found.stage}.{found.noun} AS {source}")
+    connection.execute(f"CREATE VIEW {shown.stage}.{shown.noun} AS {source}")
     return files
 
 
-def _why_not() -> str:
-    """What to do about a table that is not there."""
+def not_written(shown: Table) -> DataRefused:
+    """The refusal of a table that nobody has written yet, with what writes it, or with the night that stopped."""
     if lake.snapshot("silver.listening_events") is None and (days := stopped_days()):
-        return (
-            f"the night stopped on the delivery of {days[-1]} and published nothing: silver.validation_examples has "
-            f"the reasons, and so has the page of `musicbox report --dt {days[-1]}`; mend the file, then run it again."
+        return DataRefused(
+            f"{shown.name} has not been written yet in {lake.root()}: the night stopped on the delivery of {days[-1]} and "
+            "published nothing. silver.validation_examples has the reasons, and so has the page of `musicbox report --dt "
+            f"{days[-1]}`: mend the file, then run it again."
         )
-    return "run the nightly DAG first."
+    of_the_training = shown.stage in {"training", "models"} or shown.name == "reports.skip_prediction"
+    target = "train" if of_the_training else "nightly"
+    return DataRefused(
+        f"{shown.name} has not been written yet in {lake.root()}: run `make {target} RUN_DATE=YYYY-MM-DD` for a day "
+        "that was delivered."
+    )
 
 
-def absent_columns(found: Table, snapshot: deltalake.DeltaTable) -> set[str]:
+def absent_columns(shown: Table, snapshot: deltalake.DeltaTable) -> set[str]:
     """The columns that were declared after the table's last write: shown as null, so that views stand meanwhile."""
-    return set(found.column_names) - {field.name for field in snapshot.schema().fields}
-
-
-def tables_in(text: str) -> list[str]:
-    """The contract's tables that a query's text names."""
-    return [name for name in tables() if re.search(rf"\b{re.escape(name)}\b", text)]
+    return set(shown.column_names) - {field.name for field in snapshot.schema().fields}
 
 
 def _literal(words: list[str]) -> str:
@@ -167,11 +254,16 @@ def _duckdb_type(spark_type: str) -> str:
     return {"string": "VARCHAR"}.get(spark_type, spark_type.upper())
 
 
-def _named_in(query: str) -> list[str]:
-    """The tables and views that the query's text names; every written one where it names none (SHOW ALL TABLES)."""
-    text = query.replace('"', "").lower()
-    named = [name for name in queryable() if re.search(rf"\b{re.escape(name)}\b", text)]
-    if named:
-        return named
-    written = [name for name in queryable() if name not in VIEWS and lake.snapshot(name) is not None]
-    return written + [view for view, source in VIEWS.items() if set(tables_in(source)) <= {*written, *OPTIONAL}]
+def _written() -> list[str]:
+    """The tables that are written and the views that can be read: all that they read is written."""
+    known = all_views()
+    names = [entry.name for entry in tables().values() if entry.format == "delta"]
+    written = [name for name in names if lake.snapshot(name) is not None]
+    for view in known:
+        try:
+            read = in_reading_order([view], known)
+        except MusicBoxError:
+            continue
+        if set(read) - set(known) <= {*written, *OPTIONAL}:
+            written.append(view)
+    return written

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from musicbox_lib.errors import UsageError
+from musicbox_lib.sql_refusals import QueryRefused
 
 
 @dataclass(frozen=True)
@@ -29,18 +30,20 @@ def read_questions(path: Path) -> list[Question]:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read ({error}).") from None
     except duckdb.Error as error:
-        raise UsageError(f"{path}: {str(error).splitlines()[0]}") from None
+        head, marker, place = str(error).partition("\n\nLINE ")
+        raise QueryRefused(f"{path}: {head}", f"LINE {place}".splitlines() if marker else ()) from None
     questions = []
     above = text[: text.index(statements[0])] if statements else ""
     for statement in statements:
         # DuckDB counts what stands between two statements to the first.
-        sql, below = _without_comments_below(statement)
+        sql, below = without_comments_below(statement)
         questions.append(Question(_words(above), sql))
         above = below
     return questions
 
 
-def _without_comments_below(statement: str) -> tuple[str, str]:
+def without_comments_below(statement: str) -> tuple[str, str]:
+    """A statement without its semicolon, and the comment lines below it."""
     lines = statement.splitlines()
     end = len(lines)
     while end and (not lines[end - 1].strip() or lines[end - 1].lstrip().startswith("--")):

@@ -14,6 +14,11 @@ from musicbox_lib.sql import ask
 from musicbox_lib.sql_output import show as show_answer
 
 TABLE = "reports.policy_evaluation"
+NUMBERS = (
+    *("skip_rate_dr", "skip_rate_dr_lo", "skip_rate_dr_hi", "skip_rate_snips", "skip_rate_dm"),
+    *("hit_rate_20", "ndcg_20"),
+)
+"""Columns of evaluation_trend that are shown, to four decimals; the table has every digit."""
 
 
 def show_night(word: str, truth: Path | None) -> None:
@@ -23,7 +28,9 @@ def show_night(word: str, truth: Path | None) -> None:
     day = lake.parse_date(word)
     if day not in lake.days_of(TABLE):
         raise DataRefused(f"{TABLE} has no night {day} in {lake.root()}: run `make nightly RUN_DATE={day}` first.")
-    show_answer(ask(f"SELECT * EXCLUDE (dt) FROM evaluation_trend WHERE dt = DATE '{day}'"), "table")
+    rounded = ", ".join(f"round({name}, 4) AS {name}" for name in NUMBERS)
+    query = f"SELECT policy, evidence, {rounded}, round(ess, 1) AS ess FROM evaluation_trend WHERE dt = DATE '{day}'"
+    show_answer(ask(query), "table")
     folder = truth or settings().truth
     if truth is None and not folder.exists():
         sys.stdout.write(f"There is no truth in {folder} to hold it against: only a generated world has one.\n")

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from musicbox_lib.evaluation.against_truth import LOGGING, ORACLE, SERVED, Evaluation, PolicyValue
 from musicbox_lib.evaluation.contenders import CHAMPION
+from musicbox_lib.grid import plain_console, shown
 
 HELD_OUT = "held out"
 OURS = (SERVED, CHAMPION, "ddpg_w_actor")
@@ -17,7 +18,7 @@ def show(evaluation: Evaluation, console: Console | None = None) -> None:
     """Print every policy's true skip rate, best first, and how much of the gap it closes for all users and for those
     that nothing was fitted on; then what was served and the champion against the log, the most played tracks and the
     best baseline."""
-    console = console or Console()
+    console = console or plain_console()
     of_all = [row for row in evaluation.values if row.segment == "all"]
     held_out = {row.policy: row for row in evaluation.values if row.segment == HELD_OUT}
     console.print(_values(evaluation, of_all, held_out))
@@ -44,8 +45,8 @@ def _values(evaluation: Evaluation, of_all: list[PolicyValue], held_out: dict[st
         box=box.SIMPLE_HEAD,
         title=f"True chance of a skip after the last sessions of {evaluation.run_date} (generated world)",
         caption=f"{' and '.join(f'{n:,}' for n in sorted(counted, reverse=True))} (held-out) users, served by "
-        f"{', '.join(evaluation.model_ids)}. Gap: 0 as the logging policy, 1 as the oracle, which knows the mood; "
-        "held out: the gap for the held-out users alone.",
+        f"{', '.join(map(shown, evaluation.model_ids))}. Gap: 0 as the logging policy, 1 as the oracle, which knows "
+        "the mood; held out: the gap for the held-out users alone.",
     )
     for name in ("policy", "skip", "95 %", "gap", "held out", "cover", "ILD"):
         table.add_column(name, justify="left" if name == "policy" else "right", no_wrap=name == "policy")

@@ -17,6 +17,10 @@ from musicbox_lib.reports.night import NIGHTS, NightFacts, Row, night_facts
 COMPARED = ("skip_rate_dr", "skip_rate_snips", "ndcg_20")
 """Measures of the comparison that the page shows: all seven against twelve policies would be 80 rows."""
 
+LEAST_MATCHED = 30
+"""Matched tracks from which the legacy skip rate is shown: it has no interval, and of fewer its 95 % would be
+wider than a third."""
+
 
 def page_path(day: dt.date) -> Path:
     """`LAKE/reports/html/dt=D/index.html`; raises UsageError for a lake that is not on a local file system."""
@@ -93,6 +97,7 @@ def render(facts: NightFacts, links: Sequence[tuple[str, str]] = ()) -> str:
         names=plots.NAMES,
         measures=plots.MEASURES,
         evidence=plots.EVIDENCE,
+        least_matched=LEAST_MATCHED,
         **drawn,
     )
 

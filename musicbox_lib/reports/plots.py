@@ -152,11 +152,16 @@ def _days(axes: Axes, days: list[Any]) -> None:
 def _svg(figure: Figure, name: str) -> str:
     """The figure as an <svg> element, the same bytes for the same numbers."""
     import matplotlib
+    from matplotlib.text import Text
 
+    for text in figure.findobj(Text):
+        # A name is a name: `$` begins no formula. Of what is drawn later (tick labels) the setting below says the same.
+        text.set_parse_math(False)
     drawn = io.StringIO()
     plain = {"Creator": None, "Date": None, "Format": None, "Type": None}
     # Text stays text: the browser's own font, and a third of the bytes. The salt keeps element names apart.
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif"}):
+    plain_text = {"svg.fonttype": "none", "font.family": "sans-serif", "text.parse_math": False}
+    with matplotlib.rc_context(plain_text | {"svg.hashsalt": name}):
         figure.savefig(drawn, format="svg", metadata=plain, transparent=True)
     text = drawn.getvalue()
     return text[text.index("<svg") :]

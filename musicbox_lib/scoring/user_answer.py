@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from musicbox_lib import lake
 from musicbox_lib.errors import DataRefused
+from musicbox_lib.grid import plain_console, shown
 from musicbox_lib.privacy.pseudonyms import names_of
 from musicbox_lib.tables import table
 
@@ -28,7 +28,8 @@ REASONS = {
     "near_liked_track": "near {because}, which was not skipped",
     "fits_session": "fits the session as the model sees it",
     "item_knn_of_liked": "heard together with {because}, which was not skipped",
-    "popular_in_catalogue": "played much by everybody",
+    "item_knn_of_heard": "heard together with {because}",
+    "popular_in_catalogue": "among the catalogue's most played",
     "exploring": "to learn from: drawn for the sake of trying",
 }
 """What each reason_code says."""
@@ -94,18 +95,14 @@ def _rows(name: str, day: dt.date, *where: tuple[str, str, Any], columns: list[s
 
 def show(answer: UserAnswer) -> None:
     """Write the answer to standard output: the session, then the three tracks with their reasons."""
-    from rich.console import Console
-    from rich.markup import escape
-
-    # Into a pipe nothing is cut off: the width is there for terminals only.
-    console = Console() if sys.stdout.isatty() else Console(width=200)
-    console.print(f"User [bold]{escape(answer.user_id)}[/bold], last session as known at the end of {answer.day}:")
+    console = plain_console()
+    console.print(f"User {shown(answer.user_id)}, last session as known at the end of {answer.day}:", soft_wrap=True)
     _table(
         console,
         ("", "track", "answer"),
         [(str(at), answer.name(track), ANSWERS[grade]) for at, (track, grade) in enumerate(answer.session, start=1)],
     )
-    console.print(f"Next, by [bold]{escape(answer.slate[0]['model_id'])}[/bold]:")
+    console.print(f"Next, by {shown(answer.slate[0]['model_id'])}:", soft_wrap=True)
     _table(
         console,
         ("rank", "track", "why", "source", "propensity"),
@@ -115,19 +112,27 @@ def show(answer: UserAnswer) -> None:
                 answer.name(row["track_id"]),
                 REASONS[row["reason_code"]].format(because=answer.name(row["because_track_id"] or "")),
                 row["source"],
-                f"{row['propensity']:.4f}",
+                _chance(row["propensity"]),
             )
             for row in answer.slate
         ],
     )
 
 
+def _chance(value: float) -> str:
+    """Four decimals, or two digits of a chance so small that they would all be 0: a drawn track's chance is never 0."""
+    return f"{value:.4f}" if value >= 0.0001 else f"{value:.1e}"
+
+
 def _table(console: Console, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     from rich import box
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
-    grid = Table(*heads, box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD)
+    for head in heads:
+        # On a narrow terminal titles and sentences are folded; a word or a number of a few letters is not.
+        table.add_column(head, overflow="fold", no_wrap=head not in {"track", "why"})
     for row in rows:
-        grid.add_row(*(escape(cell) for cell in row))
-    console.print(grid)
+        table.add_row(*(Text(shown(cell)) for cell in row))
+    console.print(table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from musicbox_lib.sql_output import show
 from musicbox_lib.tables import tables
 from musicbox_lib.upkeep import model_folders, retention
 
+_NOTHING_SMALL = "No table has small files to pack."
 Step = Literal["retention", "registry", "optimize", "vacuum"]
 
 
@@ -27,7 +29,10 @@ def show_plan(step: Step) -> None:
     STEPS[step][1]()
 
 
-def _print(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+def _print(columns: tuple[str, ...], rows: list[tuple[Any, ...]], nothing: str) -> None:
+    if not rows:
+        sys.stdout.write(f"{nothing}\n")
+        return
     show(Answer(columns, iter(rows)), "table")
 
 
@@ -45,8 +50,9 @@ def _retention() -> None:
 
 
 def _show_days(found: list[retention.Past], gone: dict[str, int]) -> None:
-    rows = [(one.name, len(one.days), one.days[0], one.days[-1], gone.get(one.name)) for one in found]
-    _print(("past their time", "days", "from", "to", "rows or files removed"), rows)
+    rows = [(one.name, len(one.days), one.days[0], one.days[-1], gone.get(one.name, "-")) for one in found]
+    nothing = "No day is past its time: nothing to remove."
+    _print(("past their time", "days", "from", "to", "rows or files removed"), rows, nothing)
 
 
 def _registry_plan() -> None:
@@ -60,25 +66,27 @@ def _registry() -> None:
 
 
 def _show_folders(found: list[model_folders.Unwanted]) -> None:
-    _print(("model folder", "why it goes"), [(one.folder.name, one.why) for one in found])
+    rows = [(one.folder.name, one.why) for one in found]
+    _print(("model folder", "why it goes"), rows, "Every model folder is asked for: nothing to remove.")
 
 
 def _optimize_plan() -> None:
     small = {name: lake_files.small_files(name) for name in _written()}
     rows = [(name, len(days), sum(days.values())) for name, days in small.items() if days]
-    _print(("table", "partitions", "small files"), rows)
+    _print(("table", "partitions", "small files"), rows, _NOTHING_SMALL)
 
 
 def _optimize() -> None:
     done = {name: lake_files.optimize(name) for name in _written()}
     rows = [(name, before, after) for name, (before, after) in done.items() if before]
-    _print(("table", "files before", "files after"), rows)
+    _print(("table", "files before", "files after"), rows, _NOTHING_SMALL)
 
 
 def _vacuum_plan() -> None:
     days = lake_files.retention_days(settings().vacuum_days)
     old = {name: len(lake_files.old_files(name, days)) for name in _written()}
-    _print((f"table, files replaced {days} days ago", "files"), [(name, count) for name, count in old.items() if count])
+    rows = [(name, count) for name, count in old.items() if count]
+    _print((f"table, files replaced {days} days ago", "files"), rows, _nothing_old(days))
 
 
 def _vacuum() -> None:
@@ -92,7 +100,12 @@ def _vacuum() -> None:
     _print(
         (f"table, files replaced {days} days ago", "files removed"),
         [(name, count) for name, count in gone.items() if count] + completed,
+        _nothing_old(days),
     )
+
+
+def _nothing_old(days: int) -> str:
+    return f"No file was replaced {days} days ago or earlier: nothing to remove."
 
 
 STEPS: dict[Step, tuple[Callable[[], None], Callable[[], None]]] = {
