@@ -12,7 +12,7 @@ LANDED = table("landing.session_logs")
 TRACKS = table("landing.tracks")
 
 
-def of(**changed: str) -> list[tuple[str, str, str]]:
+def of(**changed: str) -> list[tuple[str, ...]]:
     return [tuple(found) for found in misfits(as_line(play("s", 1) | changed), LOG, LANDED)]
 
 
@@ -59,7 +59,7 @@ def test_a_quote_that_is_not_closed_is_the_line_s() -> None:
 
 
 def test_quotes_hold_commas_quotes_and_line_breaks() -> None:
-    header = TRACKS.column_names[:30] + ("title", "artist")
+    header = (*TRACKS.column_names[:30], "title", "artist")
     values = ["t_1", *["0.5"] * 29, '"Rain, ""and"" Sun"', '"two\nlines"']
     kinds = {column.name: column.type for column in TRACKS.columns}
     values = ["1" if kinds[name] == "int" else value for name, value in zip(header, values, strict=True)]
