@@ -53,11 +53,11 @@ class NightFacts:
     validation: list[Row]
     quarantine: list[Row]
     ledger: list[Row]
-    examples: list[Row] = field(default_factory=list)
+    examples: list[Row] = field(default_factory=list, kw_only=True)
     """Lines that broke a rule, one row for each column at fault"""
-    stops: list[Row] = field(default_factory=list)
+    stops: list[Row] = field(default_factory=list, kw_only=True)
     """The results that stopped this night the last time it ran, with the rules that cost the rows under `costs`"""
-    standing: dt.date | None = None
+    standing: dt.date | None = field(default=None, kw_only=True)
     """The newest night whose recommendations stand"""
 
     @property

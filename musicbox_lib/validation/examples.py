@@ -185,7 +185,7 @@ def _unread(row: Mapping[str, Any], files: Files) -> list[Fault]:
     found: list[Misfit] = misfits(raw_line, header, files.landed)
     whole_line = any(fault.column == LINE for fault in found)
     if found and (whole_line or pseudonyms.key() is None):
-        return [tuple(fault) for fault in found]
+        return [(fault.column, fault.value, fault.why) for fault in found]
     types = {column.name: column.type for column in files.landed.columns}
     in_bronze = {delivered: name for name, delivered in files.delivered.items()}
     faults: list[Fault] = [

@@ -12,7 +12,7 @@ LANDED = table("landing.session_logs")
 TRACKS = table("landing.tracks")
 
 
-def of(**changed: str) -> list[tuple[str, str, str]]:
+def of(**changed: str) -> list[tuple[str, ...]]:
     return [tuple(found) for found in misfits(as_line(play("s", 1) | changed), LOG, LANDED)]
 
 
