@@ -80,7 +80,8 @@ def session_facts(events: DataFrame, warnings: Sequence[str] = ()) -> DataFrame:
     """One row per (dt, session_id) that could be read: `session_rows`, `is_whole`, `faulty_rows` (those with
     `breaks_alone`, a column that tells whether the row goes to quarantine by itself), `first_play` (see `date_of` and
     `hour_of`), `length` (the session_length that all its rows name, else null) and what a day's measures are
-    summed from: `labelled`, `skipped`, `fresh`, `without_propensity`, `without_user`, and the `warnings` (columns as `breaks` names them).
+    summed from: `labelled`, `skipped`, `fresh`, `without_propensity`, `without_user`, and the `warnings` (columns as
+    `breaks` names them).
 
     Every line of a whole session parsed, and it has each of its positions 1..session_length once, under one length
     and one user or none.
