@@ -1,4 +1,8 @@
-"""What days that a night does not judge have to do with its sessions: earlier plays, and versions that give way."""
+"""What days that a night does not judge have to do with its sessions: earlier plays, and versions that give way.
+
+What is asked of the tables that the night writes is checkpointed: Spark computes a cached frame anew once a table that it
+was made from is written, and would then see the answer that it just wrote (8 rows stayed on both days).
+"""
 
 from __future__ import annotations
 
@@ -49,17 +53,19 @@ class OtherDays:
         found = lake.read_if_written(self.spark, ReadPartition(partition.table, None, None))
         return other_than(found, self.days)
 
-    def accepted(self) -> DataFrame:
-        """(session_id, dt) of the plays that other days accepted."""
+    def accepted(self, sessions: DataFrame) -> DataFrame:
+        """(session_id, dt) of the sessions that other days accepted too; no rows, known to be none, in a new lake."""
         plays = self._of(self.valid).select(*versions.KEY)
-        if not self._has_superseded:
+        if not set(lake.days_of(self.valid.table.name)) - set(self.days):
             return plays
-        return plays.unionByName(self._of(self.superseded).select(*versions.KEY))
+        if self._has_superseded:
+            plays = plays.unionByName(self._of(self.superseded).select(*versions.KEY))
+        return plays.join(sessions.select("session_id"), "session_id", "left_semi").distinct().localCheckpoint()
 
     def versions(self, sessions: DataFrame, some_known: bool) -> DataFrame | None:
         """`versions.COLUMNS` and the present `superseded_on` of the versions that other days hold of the `sessions`
         (`session_facts.with_deliveries`), or that one of the judged days superseded before; None where there are none.
-        `some_known`: whether another day accepted any of the sessions. Persist them."""
+        `some_known`: whether another day accepted any of the sessions."""
         from pyspark.sql import functions as F
 
         ids = sessions.where(F.col("first_accepted").isNotNull()).select("session_id")
@@ -82,6 +88,7 @@ class OtherDays:
                 F.max("superseded_on").alias("superseded_on"),
             )
             .withColumn("is_sound", F.lit(True))
+            .localCheckpoint()
         )
 
     def rows(self, targets: DataFrame, others: DataFrame | None, users: DataFrame) -> DataFrame | None:
@@ -97,7 +104,7 @@ class OtherDays:
         if others is not None:
             known = known.unionByName(only(others, earlier).select(*versions.KEY))
         known = known.join(F.broadcast(targets.select("session_id").distinct()), "session_id", "left_semi")
-        known = known.distinct().persist()
+        known = known.distinct().localCheckpoint()
         days = [row.dt for row in known.select("dt").distinct().collect()]
         if not days:
             return None
@@ -123,7 +130,7 @@ class OtherDays:
             every.withColumn("successor", following)
             .where(F.col("is_other") & ~F.col("successor").eqNullSafe(F.col("superseded_on")))
             .select(*versions.KEY, "successor")
-            .persist()
+            .localCheckpoint()
         )
         days = sorted(row.dt for row in changed.select("dt").distinct().collect())
         return self._moved(changed, days) if days else None
@@ -138,10 +145,9 @@ class OtherDays:
         moved_out = valid.join(gone, [*versions.KEY]).withColumnRenamed("successor", "superseded_on")
         again = before.join(gone, [*versions.KEY]).withColumn("superseded_on", F.col("successor")).drop("successor")
         untouched = before.join(F.broadcast(changed), [*versions.KEY], "left_anti")
-        moved_back = before.join(back, [*versions.KEY], "left_semi").select(*names).persist()
+        moved_back = before.join(back, [*versions.KEY], "left_semi").select(*names).localCheckpoint()
         superseded = moved_out.unionByName(again).unionByName(untouched)
-        # Kept here: once the first of the two tables is written, the other would be made from what stands there then.
-        superseded = superseded.select(*self.superseded.table.column_names).persist()
+        superseded = superseded.select(*self.superseded.table.column_names).localCheckpoint()
         stays = valid.join(gone, [*versions.KEY], "left_anti")
         present = lake.snapshot(self.valid.table.name)
         held = 0 if present is None else lake.rows_in(present, days)

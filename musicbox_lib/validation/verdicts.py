@@ -60,14 +60,13 @@ def on_session_logs(
     sessions, and what is looked at, also by Great Expectations; what is valid takes one more."""
     rules = table(listening_events.RULES)
     delivered = listening_events.sessions_of(events).persist()
-    sessions = with_deliveries(delivered, other_days.accepted(), len(past.days) > 1).persist()
+    sessions = with_deliveries(delivered, other_days.accepted(delivered), len(past.days) > 1).persist()
     warnings = [rule.rule for rule in listening_events.warned()]
     sums = measures.sums_of(sessions, list(map(breaks, warnings)))
     few = sum(day["unclean"] for day in sums.values()) <= FEW
     every = -(-sum(day["session_rows"] for day in sums.values()) // settings().suite_rows)
     looked_at = listening_events.looked_at(events, sessions, every, few).persist()
     others = other_days.versions(sessions, any(day["known"] for day in sums.values()))
-    others = others if others is None else others.persist()
     earlier = _earlier_rows(looked_at, sessions, users, other_days, others) if _some_unclean(sums) else None
     flagged = listening_events.flag(looked_at, earlier, others).persist()
     own = flagged.where("NOT is_carried")
