@@ -24,7 +24,7 @@ log = logging.getLogger("musicbox.lake")
 
 LEASED = ("s3", "s3a", "gs", "abfs", "abfss")
 """Object stores: Delta's commit on S3 is a PUT without a condition. On Google's and Azure's it has one; the lock is
-taken there too, and costs three requests."""
+taken there too, and costs four requests."""
 GUARDED = ("hdfs",)
 SHORTEST_LEASE = 60.0
 """Seconds. A renewal waits for its store up to a minute."""

@@ -15,7 +15,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MUSICBOX_", frozen=True)
 
     lake: str = "./lake"
-    """Root of the lake: a folder, or any path that a Hadoop file system understands (`s3a://…`)."""
+    """Root of the lake: a folder, or a path on an object store or HDFS (`s3a://…`, docs/decisions/0024)."""
     schemas: Path = PROJECT / "schemas"
     """The contract: one YAML per table."""
     jars: Path = PROJECT / ".jars"
