@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import obstore
 import pytest
@@ -20,6 +20,9 @@ from musicbox_lib import job, lake, lake_lease, lake_lock
 from musicbox_lib.errors import Conflict, MusicBoxError, UsageError
 from musicbox_lib.lake_lease import LeasedLock
 from musicbox_lib.settings import settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 NAME = "gold.track_features"
 PATH = f".locks/{NAME}.lock"
@@ -176,6 +179,15 @@ def test_the_write_is_stopped_once_its_lock_is_seen_to_be_lost(store: MemoryStor
     assert stopped.wait(30)
     with pytest.raises(Conflict):
         mine.release()
+
+
+def test_a_lost_lock_cancels_the_spark_job_that_writes(spark: SparkSession) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(spark.range(10**15).selectExpr("sum(id % 7)").collect)
+        until(lambda: bool(spark.sparkContext.statusTracker().getActiveJobsIds()))
+        lake_lock._cancel_spark_jobs()
+        with pytest.raises(Exception, match="cancelled"):
+            writing.result(60)
 
 
 def test_a_late_writer_whose_lock_nobody_took_still_has_it(store: MemoryStore) -> None:
