@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from musicbox_lib import full_disk
+from musicbox_lib import full_disk, lake, lake_lock
 from musicbox_lib.errors import MusicBoxError
 
 log = logging.getLogger("musicbox")
@@ -33,7 +33,10 @@ def run(parser: argparse.ArgumentParser, main: Callable[..., None]) -> None:
     logging.getLogger("py4j").setLevel(logging.ERROR)
     try:
         with full_disk.named(parser.prog, "the lake, its models or Spark's scratch files"):
-            main(**vars(parser.parse_args()))
+            arguments = vars(parser.parse_args())
+            # Said before a JVM is started and hours of work are done, not at the commit.
+            lake_lock.require_lockable(lake.root())
+            main(**arguments)
     except MusicBoxError as refusal:
         log.error("%s: %s", parser.prog, refusal)
         sys.exit(refusal.exit_code)

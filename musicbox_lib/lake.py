@@ -11,14 +11,14 @@ import subprocess
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from musicbox_lib import checks, full_disk
+from musicbox_lib import checks, full_disk, lake_lock
 from musicbox_lib.errors import Conflict, DataRefused, MusicBoxError, UsageError
 from musicbox_lib.settings import PROJECT, settings
 from musicbox_lib.tables import Table, table
@@ -167,7 +167,7 @@ def path_of(name: str) -> str:
 
 
 def is_local(path: str) -> bool:
-    """Whether a path is on a local file system, where Delta's commit is guarded only inside one JVM."""
+    """Whether a path is on a local file system."""
     return "://" not in path or path.startswith("file://")
 
 
@@ -176,29 +176,10 @@ def local_path(path: str) -> Path:
     return Path(path.removeprefix("file://"))
 
 
-@contextmanager
-def table_lock(name: str) -> Iterator[None]:
-    """Hold the table's lock while writing. Two processes can overwrite each other's commit on a local file
-    system; object stores and HDFS guard it themselves. Raises Conflict when the lock is not had in time."""
-    from filelock import FileLock, Timeout
-
-    if not is_local(root()):
-        yield
-        return
-    folder = Path(root()) / ".locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / f"{name}.lock")
-    try:
-        lock.acquire(timeout=settings().lock_seconds)
-    except Timeout:
-        raise Conflict(
-            f"{name} is being written by another process since {settings().lock_seconds:.0f} s: "
-            "wait for it or stop it, then run this again."
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
+def table_lock(name: str) -> AbstractContextManager[lake_lock.Lock]:
+    """Hold the table's lock while writing: two processes can overwrite each other's commit on a local file system and
+    on S3. Raises Conflict when the lock is not had in time, UsageError where none is to be had."""
+    return lake_lock.hold(root(), name)
 
 
 @lru_cache
@@ -450,16 +431,18 @@ def _commit(
 ) -> int:
     """Write the frame in one commit and enter it; `due` rows where that is known."""
     job, found = str(frame.sparkSession.sparkContext.appName), partition.table
-    with table_lock(found.name), full_disk.named(found.name, root()):
+    with table_lock(found.name) as lock, full_disk.named(found.name, root()):
         fenced = _create(found)
         before, note = version_of(found.name), _commit_note(job)
         writer = frame.write.format("delta").mode("overwrite").option("userMetadata", note)
         if found.partition:
             writer = writer.option("replaceWhere", _replaced(partition, days))
+        lock.require()
         with checks.refused_in_words(found, job, fenced, lambda: checks.breach_in_frame(frame, found)):
             writer.save(path_of(found.name))
         version, rows = _commit_after(found, before, note)
         if due is not None and rows != due:
+            lock.require()
             _take_back(found, before)
             raise MusicBoxError(
                 f"{partition}: {rows} rows were written where {due} were due; the table is as it was before."

@@ -15,7 +15,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MUSICBOX_", frozen=True)
 
     lake: str = "./lake"
-    """Root of the lake: a folder, or any path that a Hadoop file system understands (`s3a://…`)."""
+    """Root of the lake: a folder, or a path on an object store or HDFS (`s3a://…`, docs/decisions/0024)."""
     schemas: Path = PROJECT / "schemas"
     """The contract: one YAML per table."""
     jars: Path = PROJECT / ".jars"
@@ -45,7 +45,10 @@ class Settings(BaseSettings):
     """JVM options in local mode. The quick compiler alone suits jobs of seconds; set it empty for long local runs.
     With it the JVM keeps room for 48 MB of code, which a long session fills (`Out of space in CodeCache`)."""
     lock_seconds: float = 600.0
-    """How long a write on a local file system waits for the table's lock."""
+    """How long a write waits for the table's lock."""
+    lease_seconds: float = 300.0
+    """On an object store: how long a table's lock outlives its last renewal. A writer that was killed keeps it so long;
+    one that stands still for longer loses it. MUSICBOX_LOCK_SECONDS must be more, or nobody waits long enough."""
     sql_host: str = "127.0.0.1"
     """Where `make sql-server` listens. It asks nobody for a password: another address is for a container alone, whose
     published port is bound to the machine's own."""
