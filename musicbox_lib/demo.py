@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from musicbox_lib import environment, lake
+from musicbox_lib import environment, lake, stopping
 from musicbox_lib.errors import Conflict, MusicBoxError, UsageError
 from musicbox_lib.landing.land import land
 from musicbox_lib.settings import PROJECT, settings
@@ -31,8 +31,15 @@ def say(line: str = "") -> None:
     sys.stdout.flush()
 
 
+CHAPTERS: list[str] = []
+"""Those begun."""
+STARTED_LAST: list[subprocess.Popen[bytes]] = []
+"""The command at work."""
+
+
 def chapter(title: str) -> None:
     """A heading with the minutes gone by."""
+    CHAPTERS.append(title)
     gone = int(time.time() - STARTED)
     say(f"\n── {gone // 60}:{gone % 60:02d} ── {title}")
 
@@ -48,10 +55,18 @@ def run_dag(dag_id: str, *days: str) -> None:
 
 
 def _run(words: list[str]) -> None:
-    done = subprocess.run(words, cwd=PROJECT, check=False)
-    if done.returncode:
+    # In a group of its own, an interrupt of the terminal's reaches it through this process alone.
+    STARTED_LAST[:] = [subprocess.Popen(words, cwd=PROJECT, process_group=0)]
+    ended = STARTED_LAST[0].wait()
+    if ended:
         tried = " ".join(words[-4:])
-        raise MusicBoxError(f"the demo stops here: `{tried}` ended with {done.returncode}, for the reason above.")
+        raise MusicBoxError(f"the demo stops here: `{tried}` ended with {ended}, for the reason above.")
+
+
+def say_stopped(sentence: str) -> None:
+    """The stop's sentence, where the command at work has not said its own."""
+    if not STARTED_LAST or STARTED_LAST[0].poll() not in stopping.EXIT_CODES:
+        sys.stderr.write(f"musicbox: {sentence}\n")
 
 
 def free_lake() -> Path:
@@ -127,7 +142,13 @@ def run() -> None:
 
 if __name__ == "__main__":
     try:
-        run()
+        settings()
+        with stopping.stoppable(
+            lambda: f"the demo ({CHAPTERS[-1] if CHAPTERS else 'its start'})", "`make demo`",
+            # The command at work has its own time to end what it started.
+            say=say_stopped, end=lambda: stopping.end_children(15), unwinding=1,
+        ):  # fmt: skip
+            run()
     except MusicBoxError as refusal:
         sys.stderr.write(f"musicbox: {refusal}\n")
         sys.exit(refusal.exit_code)
