@@ -281,7 +281,7 @@ def parameters() -> None:
     refuse_unknown_words(get_current_context())
 
 
-@task(retries=0, on_failure_callback=log_failure)
+@task(retries=2, on_failure_callback=log_failure)
 def backfill_days() -> list[dict[str, Any]]:
     """The nightly runs that a backfill starts: one for each delivered day, oldest first; none in a dry run."""
     refuse_unknown_words(get_current_context())

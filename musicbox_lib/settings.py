@@ -97,7 +97,7 @@ def refuse_unknown(variables: Iterable[str]) -> None:
     in force without a word."""
     known = [*(f"{PREFIX}{name.upper()}" for name in Settings.model_fields), *NOT_SETTINGS]
     ours = sorted(name.upper() for name in variables if name.upper().startswith(PREFIX))
-    if odd := near_names.unknown(ours, known):
+    if odd := near_names.unknown(ours, known, PREFIX):
         raise UsageError(f"the environment holds {odd}, which no part of MusicBox reads: correct the name or unset it.")
 
 

@@ -51,8 +51,8 @@ def server_conf(scratch: Path) -> dict[str, str]:
 
 
 def serve(answering: threading.Event) -> None:
-    """Show the lake until a stop is requested; `answering` is set once it does. Raises Conflict where the port is taken,
-    DataRefused for an empty lake."""
+    """Show the lake until a stop is requested, and set `answering` once it does. Raises Conflict where the port is
+    taken, DataRefused for an empty lake."""
     java.choose()
     if not wanted_entries():
         raise DataRefused(f"no table has been written yet in {lake.root()}: run the nightly DAG first.")

@@ -192,16 +192,27 @@ def _leave_to_the_thread(_number: int, _frame: FrameType | None) -> None:
     """The interpreter writes a signal's number to the wakeup descriptor only where a handler is set."""
 
 
-def _forget() -> None:
+def _before_fork() -> None:
+    if _listening.is_set():
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+
+def _after_fork() -> None:
+    if _listening.is_set():
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+def _in_a_fork() -> None:
     """A forked process has no such thread, and what it hears is not to be written to its parent's."""
     if _listening.is_set():
         signal.set_wakeup_fd(-1)
         for number in SIGNALS:
             if signal.getsignal(number) is _leave_to_the_thread:
                 signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
-os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_a_fork)
 
 
 def _wait(heard: socket.socket, stop: Callable[[signal.Signals], None]) -> None:
