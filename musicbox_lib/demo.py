@@ -20,6 +20,8 @@ DAYS = 14
 NIGHTS = 2
 """The training reads what came before the last two days; each of them is then a night of its own."""
 WORLD = {"users": 600, "tracks": 2000, "days": DAYS, "seed": 20261105}
+SOURCE = PROJECT / "demo"
+"""Where the world is generated, before it is delivered day by day."""
 MARK = ".demo"
 """A file in the lake that says the demo made it: only such a lake, or an empty one, is filled."""
 STARTED = float(os.environ.get("MUSICBOX_DEMO_STARTED") or time.time())
@@ -117,13 +119,12 @@ def show(day: dt.date) -> None:
 def run() -> None:
     """Generate, land, train, two nights, show."""
     free_lake()
-    source = PROJECT / "demo"
     chapter("a world of {users} listeners and {tracks} tracks, {days} days, all generated".format(**WORLD))
-    deliveries = generate(source)
+    deliveries = generate(SOURCE)
     days = sorted(deliveries)
     before, nights = days[:-NIGHTS], days[-NIGHTS:]
     chapter(f"landing {len(before)} days, one delivery each")
-    track_table = next((source / "landing" / "tracks").glob("*.csv*"))
+    track_table = next((SOURCE / "landing" / "tracks").glob("*.csv*"))
     for day in before:
         deliver(day, deliveries[day], track_table if day == FIRST_DAY else None)
     chapter("training")
@@ -140,15 +141,24 @@ def run() -> None:
     say("  make airflow    the scheduler and its UI")
 
 
-if __name__ == "__main__":
+def main() -> int:
+    """Run the demo; returns the exit code of a refusal."""
     try:
         settings()
         with stopping.stoppable(
-            lambda: f"the demo ({CHAPTERS[-1] if CHAPTERS else 'its start'})", "`make demo`",
+            lambda: f"the demo ({CHAPTERS[-1] if CHAPTERS else 'its start'})",
+            "`make demo`",
+            say=say_stopped,
             # The command at work has its own time to end what it started.
-            say=say_stopped, end=lambda: stopping.end_children(15), unwinding=1,
-        ):  # fmt: skip
+            end=lambda: stopping.end_children(15),
+            unwinding=1,
+        ):
             run()
     except MusicBoxError as refusal:
         sys.stderr.write(f"musicbox: {refusal}\n")
-        sys.exit(refusal.exit_code)
+        return refusal.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

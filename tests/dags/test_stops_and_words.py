@@ -93,9 +93,11 @@ def spark_job(job: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("PATH", f"{job.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(orchestration.java, "choose", lambda: None)
     monkeypatch.setattr(orchestration.spark, "local_conf", dict)
-    connection = SimpleNamespace(host="local[2]")
-    monkeypatch.setattr(orchestration.BaseHook, "get_connection", lambda _name: connection)
-    yield orchestration.spark_job("session_events")
+    made = orchestration.spark_job("session_events")
+    yield made
+    if made._hook is not None and made._hook._submit_sp is not None:
+        # The provider reads to its end and leaves it open.
+        made._hook._submit_sp.stdout.close()
 
 
 def test_a_killed_task_ends_spark_submit_and_the_jobs_python(spark_job: Any, pids: Path) -> None:
