@@ -28,6 +28,8 @@ POOL = "spark"
 one JVM (the table locks are the second line)."""
 REFUSALS = (UsageError.exit_code, DataRefused.exit_code)
 """The same words and the same data are refused again, so these exit codes are not retried."""
+KILLED_WITHIN = 3.0
+"""Seconds that a killed task's job has to end: Airflow kills the task's process after five."""
 BY_SCHEDULE = ("scheduled", "backfill")
 """Run types whose days nobody named one by one: such a day without a delivery is skipped."""
 CRASH = re.compile(r"^((?:\w+\.)*\w*(?:Error|Exception|Interrupt): .*)$", re.MULTILINE)
@@ -138,7 +140,7 @@ class SparkJob(SparkSubmitOperator):
             super().on_kill()
         submitted = getattr(self._hook, "_submit_sp", None)
         if submitted is not None and submitted.returncode is None:
-            stopping.end_group(submitted.pid)
+            stopping.end_group(submitted.pid, KILLED_WITHIN)
 
 
 class Program(BaseOperator):
@@ -180,7 +182,7 @@ class Program(BaseOperator):
         """End the program with its task."""
         self._is_stopped = True
         if self._process is not None and self._process.returncode is None:
-            stopping.end_group(self._process.pid)
+            stopping.end_group(self._process.pid, KILLED_WITHIN)
 
 
 def arguments(partitions: Mapping[str, str]) -> list[str]:

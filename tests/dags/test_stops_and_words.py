@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
-from musicbox_lib import backfills, orchestration, stopping
+from musicbox_lib import backfills, java, orchestration, spark, stopping
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.settings import PROJECT
 
@@ -91,8 +91,8 @@ def job(tmp_path: Path, pids: Path) -> Path:
 @pytest.fixture
 def spark_job(job: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("PATH", f"{job.parent}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(orchestration.java, "choose", lambda: None)
-    monkeypatch.setattr(orchestration.spark, "local_conf", dict)
+    monkeypatch.setattr(java, "choose", lambda: None)
+    monkeypatch.setattr(spark, "local_conf", dict)
     made = orchestration.spark_job("session_events")
     yield made
     if made._hook is not None and made._hook._submit_sp is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from airflow_home import environment_file, sourced
 
-from musicbox_lib import environment
+from musicbox_lib import doctor, environment
 from musicbox_lib.cli import app
 
 NAMES = sorted(command.name or command.callback.__name__.replace("_", "-") for command in app.registered_commands)  # type: ignore[union-attr]
@@ -91,3 +91,15 @@ def test_the_doctor_by_its_bare_name_finds_its_own_environment_right(run: Run) -
     assert done.returncode in (0, 1)
     assert ".venv imports" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_the_doctor_sees_another_musicbox_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = tmp_path / "musicbox"
+    other.write_text("#!/bin/sh\n")
+    other.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert doctor.bare_command() == doctor.Check(
+        "Commands", f"musicbox is {other}", "run `. .setup/environment.sh` again."
+    )
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    assert doctor.bare_command().advice == ""

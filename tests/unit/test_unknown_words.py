@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from musicbox_lib import environment, near_names, tables
+from musicbox_lib import environment, near_names, run_dag, tables
 from musicbox_lib.errors import UsageError
 from musicbox_lib.settings import NOT_SETTINGS, PROJECT, refuse_unknown, settings
 from musicbox_lib.synthetic.faults.plant import read_faults
@@ -118,3 +118,23 @@ def test_an_unknown_kind_of_fault_is_refused_with_the_near_one(tmp_path: Path) -
     path.write_text("nul_bite: 3\n")
     with pytest.raises(UsageError, match=r"there is no fault 'nul_bite' \(did you mean nul_byte\?\)"):
         read_faults(path)
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (" -- RUNDATE=2026-11-05", r"^make knows no 'RUNDATE' \(did you mean RUN_DATE\?\)"),
+        ("k -- TO=2026-11-05 FROM=2026-11-01 DRYRUN=1", r"^make knows no 'DRYRUN' \(did you mean DRY_RUN\?\)"),
+        (" -- run_date=2026-11-05", r"^make knows no 'run_date' \(did you mean RUN_DATE\?\)"),
+    ],
+)
+def test_a_mistyped_variable_of_make_is_refused(flags: str, complaint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAKEFLAGS", flags)
+    with pytest.raises(UsageError, match=complaint):
+        run_dag.refuse_mistyped_variables()
+
+
+@pytest.mark.parametrize("flags", ["", " -- RUN_DATE=2026-11-05", " -- MUSICBOX_LAKE=/x UV=uv KILLS=2 ENVIRONMENT=x"])
+def test_other_variables_of_make_are_its_own_affair(flags: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAKEFLAGS", flags)
+    run_dag.refuse_mistyped_variables()
