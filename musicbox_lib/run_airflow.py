@@ -137,7 +137,7 @@ def serve() -> None:
             """  airflow dags trigger musicbox_backfill --conf '{"from_date":"2026-11-03","to_date":"2026-11-05"}'"""
         )
         with stopping.stoppable(
-            lambda: ", ".join(f"{dag_id} {run_id}" for dag_id, run_id in runs_at_work()) or "no run",
+            lambda: ", ".join(f"{dag_id} {run_id}" for dag_id, run_id in runs_at_work()) or "its wait for work",
             "`make airflow`",
             end=airflow.end,
         ):

@@ -54,6 +54,7 @@ class Progress:
         self.terminal = terminal
         self.started: dict[str, float] = {}
         self.at_work = "the start of Airflow"
+        self.has_run = False
 
     def say(self, line: str) -> None:
         """Print a line at once, also into a pipe; after a stop nothing: what fails then fails of the stop."""
@@ -153,6 +154,7 @@ def run(dag_id: str, days: list[dt.date], progress: Progress) -> int:
         for day in days:
             if stopping.requested.is_set():
                 return 1
+            progress.has_run = True
             started = time.monotonic()
             # A logical date of its own for each run: the run date is the parameter's.
             finished = dag.test(logical_date=dt.datetime.now(dt.UTC), run_conf={"run_date": str(day)})
@@ -173,8 +175,9 @@ def run_until_stopped(words: argparse.Namespace, days: list[dt.date]) -> int:
         terminal.flush()
 
     def close() -> None:
-        # Before Airflow has been read there is no run.
-        if "airflow.models.dagrun" in sys.modules:
+        # Before, there is nothing to close, and the main thread imports Airflow: two threads that import each other's
+        # halves of it wait for each other for ever.
+        if progress.has_run:
             close_aborted_runs(runs_at_work(by_hand=True))
 
     given = f"FROM={words.from_date} TO={words.to_date}" if words.from_date else f"RUN_DATE={days[0]}"

@@ -25,6 +25,8 @@ from typing import NamedTuple
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 GRACE = 6.0
 """Seconds that what was started has between SIGTERM and SIGKILL. A JVM takes about one to end."""
+LIMIT = 17.0
+"""Seconds from the signal to the end, whatever happens."""
 EXIT_CODES = tuple(code for number in SIGNALS for code in (128 + number, -number))
 """How a stopped process ends: by its own hand, or by the signal's default."""
 SUBREAPER = 36
@@ -143,15 +145,27 @@ def stoppable(
     left = threading.Event()
 
     def stop(number: signal.Signals) -> None:
+        name = "its work"
+
+        def leave() -> None:
+            try:
+                send(descendants(os.getpid()), signal.SIGKILL)
+                say(f"stopped by {number.name} during {name}: nothing more was published; run it again with {again}.")
+                sys.stdout.flush()
+            finally:
+                os._exit(128 + number)
+
+        # Whatever the steps below wait for, as a lock of the main thread's: the end comes.
+        limit = threading.Timer(LIMIT, leave)
+        limit.daemon = True
+        limit.start()
         try:
             name = doing()
             end()
             left.wait(unwinding)
             before_leaving()
-            say(f"stopped by {number.name} during {name}: nothing more was published; run it again with {again}.")
-            sys.stdout.flush()
         finally:
-            os._exit(128 + number)
+            leave()
 
     if sys.platform == "linux":
         # What a child leaves behind becomes this process's own child, so that nothing started is out of sight.

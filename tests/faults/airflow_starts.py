@@ -159,7 +159,8 @@ def main() -> int:
         green += came.is_green
         others = ", ".join(f"{name.removeprefix('musicbox_')} {state}" for name, state in sorted(came.others.items()))
         sys.stdout.write(
-            f"start {number}: night {came.night} in {came.night_seconds:.0f} s ({others}); ports {sorted(came.ports)}; "
+            f"start {number}: night {came.night} in {came.night_seconds:.0f} s ({others}); {len(came.ports)} ports, "
+            f"not on loopback: {sorted(port for port in came.ports if not is_loopback(port)) or 'none'}; "
             f"stopped in {came.stop_seconds:.1f} s with {came.exit_code}, {came.left} processes left\n"
             f"  {came.sentence}\n"
         )

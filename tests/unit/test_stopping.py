@@ -165,3 +165,20 @@ def test_a_signal_to_make_alone_reaches_the_recipe(tmp_path: Path, number: signa
     assert said.startswith(SENTENCE.format(number.name))
     assert f"Error {128 + number}" in said
     assert child not in {process.pid for process in stopping.processes()}
+
+
+def test_a_step_that_hangs_does_not_keep_the_process() -> None:
+    hangs = (
+        "stopping.LIMIT = 1.0\n"
+        "with stopping.stoppable(lambda: 'a test', '`make test`', before_leaving=lambda: time.sleep(60)):\n    "
+    )
+    command = Command(hangs + "started(['sleep', '60']); ready(); time.sleep(60)")
+    code, said, seconds = command.stop(signal.SIGTERM)
+    assert (code, said, command.living()) == (143, SENTENCE.format("SIGTERM"), [])
+    assert seconds < 10
+
+
+def test_a_step_that_fails_does_not_keep_the_sentence() -> None:
+    fails = "with stopping.stoppable(lambda: 'a test', '`make test`', end=lambda: 1 / 0):\n    "
+    code, said, _ = Command(fails + "ready(); time.sleep(60)").stop(signal.SIGTERM)
+    assert (code, said) == (143, SENTENCE.format("SIGTERM"))
