@@ -8,6 +8,7 @@ Spark that for SIGINT. The exit code is 128 and the signal's number, as a shell 
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import select
 import signal
@@ -150,6 +151,7 @@ def stoppable(
         def leave() -> None:
             try:
                 send(descendants(os.getpid()), signal.SIGKILL)
+                logging.disable(logging.NOTSET)
                 say(f"stopped by {number.name} during {name}: nothing more was published; run it again with {again}.")
                 sys.stdout.flush()
             finally:
@@ -159,6 +161,8 @@ def stoppable(
         limit = threading.Timer(LIMIT, leave)
         limit.daemon = True
         limit.start()
+        # What ends takes others with it, which log it with a trace: py4j that its JVM has gone.
+        logging.disable(logging.CRITICAL)
         try:
             name = doing()
             end()

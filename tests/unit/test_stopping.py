@@ -114,6 +114,17 @@ def test_what_fails_of_the_stop_is_not_told_beside_it() -> None:
     assert (code, said) == (143, SENTENCE.format("SIGTERM"))
 
 
+def test_what_fails_of_the_stop_is_not_logged_beside_it() -> None:
+    """As py4j does when its JVM has gone."""
+    logs = WORK + (
+        "import logging\n"
+        "    try: subprocess.check_call(['bash', '-c', 'echo ready; exec sleep 60'], process_group=0)\n"
+        "    except subprocess.CalledProcessError: logging.exception('the child has gone'); time.sleep(60)\n"
+    )
+    code, said, _ = Command(logs).stop(signal.SIGTERM)
+    assert (code, said) == (143, SENTENCE.format("SIGTERM"))
+
+
 def test_a_forked_process_has_its_own_signals() -> None:
     forks = WORK + (
         "pid = os.fork()\n"
