@@ -13,6 +13,7 @@ export UV_PYTHON_DOWNLOADS := never
 # pyspark comes as source and is built once; another set-up on this machine may be at it (uv's default is 300 s).
 export UV_LOCK_TIMEOUT := 1800
 ENVIRONMENT := . .setup/environment.sh
+# Recipes end in `exec`: make passes SIGTERM on to the process that it started, which must be the program and no shell.
 # The user's words reach the commands through the environment, never as part of a shell line.
 export RUN_DATE ?=
 export FROM ?=
@@ -57,6 +58,8 @@ define install
 	[ -x $(2)/bin/python ] || $(UV) venv --quiet --python 3.11 $(2)
 	$(UV) pip sync --quiet --require-hashes --python $(2)/bin/python locks/$(1).txt
 	$(UV) pip install --quiet --no-deps --no-build-isolation --python $(2)/bin/python -e .
+	# The command line is the jobs' alone: elsewhere it finds none of what it imports.
+	[ $(1) = jobs ] || rm -f $(2)/bin/musicbox
 	touch $@
 endef
 
@@ -101,7 +104,7 @@ endef
 # ── the two commands of the README ──────────────────────────────────────────────────────────────────────────────
 
 demo: .setup/ready  ## a generated world: land 14 days, train, run two nights, show what came out
-	@$(ENVIRONMENT) && .venv/bin/python -m musicbox_lib.demo
+	@$(ENVIRONMENT) && exec .venv/bin/python -m musicbox_lib.demo
 
 test: .setup/ready  ## every test but the slow ones, in all three environments
 	@$(ENVIRONMENT)
@@ -120,7 +123,7 @@ test-all: .setup/ready  ## the slow tests too
 	exit $$failed
 
 faults: .setup/ready  ## every fault, kill -9 to full disks, and their table (an hour; KILLS=2 for less)
-	@$(ENVIRONMENT) && MUSICBOX_FAULT_TABLE=bench/results/faults MUSICBOX_KILLS=$(or $(KILLS),20) .venv/bin/python -m pytest tests/faults
+	@$(ENVIRONMENT) && MUSICBOX_FAULT_TABLE=bench/results/faults MUSICBOX_KILLS=$(or $(KILLS),20) exec .venv/bin/python -m pytest tests/faults
 
 lint: .setup/ready  ## ruff and strict mypy
 	@.venv/bin/ruff check .
@@ -128,27 +131,27 @@ lint: .setup/ready  ## ruff and strict mypy
 	.venv/bin/mypy
 
 bench: .setup/ready  ## every bench at its small size; NAME=scoring SIZE=full for one in full
-	@$(ENVIRONMENT) && .venv/bin/python -m bench $(if $(NAME),--name "$(NAME)") $(if $(SIZE),--size "$(SIZE)")
+	@$(ENVIRONMENT) && exec .venv/bin/python -m bench $(if $(NAME),--name "$(NAME)") $(if $(SIZE),--size "$(SIZE)")
 
 # ── runs ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 nightly: .setup/ready  ## RUN_DATE=2026-11-05: that night's DAG, here and now
-	@$(ENVIRONMENT) && .venv-airflow/bin/python -m musicbox_lib.run_dag musicbox_nightly --run-date "$$RUN_DATE"
+	@$(ENVIRONMENT) && exec .venv-airflow/bin/python -m musicbox_lib.run_dag musicbox_nightly --run-date "$$RUN_DATE"
 
 train: .setup/ready  ## RUN_DATE=2026-11-05: the training DAG as of that day, here and now
-	@$(ENVIRONMENT) && .venv-airflow/bin/python -m musicbox_lib.run_dag musicbox_training --run-date "$$RUN_DATE"
+	@$(ENVIRONMENT) && exec .venv-airflow/bin/python -m musicbox_lib.run_dag musicbox_training --run-date "$$RUN_DATE"
 
 backfill: .setup/ready  ## FROM=2026-11-01 TO=2026-11-03: the nightly DAG for each delivered day, oldest first
-	@$(ENVIRONMENT) && .venv-airflow/bin/python -m musicbox_lib.run_dag musicbox_nightly --from-date "$$FROM" --to-date "$$TO" $(if $(DRY_RUN),--dry-run)
+	@$(ENVIRONMENT) && exec .venv-airflow/bin/python -m musicbox_lib.run_dag musicbox_nightly --from-date "$$FROM" --to-date "$$TO" $(if $(DRY_RUN),--dry-run)
 
 sql: .setup/ready  ## Q="SELECT count(*) FROM silver.listening_events": ask the lake (DuckDB, no JVM)
-	@$(ENVIRONMENT) && .venv/bin/musicbox sql "$$Q"
+	@$(ENVIRONMENT) && exec .venv/bin/musicbox sql "$$Q"
 
 sql-server: .setup/ready  ## the same tables and views over JDBC (Spark Thrift Server), this machine only; Ctrl-C stops it
 	@$(ENVIRONMENT) && exec .venv/bin/python -m musicbox_lib.sql_server
 
 report: .setup/ready  ## RUN_DATE=2026-11-05: write that night's page and print its path
-	@$(ENVIRONMENT) && .venv/bin/musicbox report --dt "$$RUN_DATE"
+	@$(ENVIRONMENT) && exec .venv/bin/musicbox report --dt "$$RUN_DATE"
 
 airflow: .setup/ready  ## the scheduler and the UI on http://127.0.0.1:8080, for development
 	@$(ENVIRONMENT) && exec .venv-airflow/bin/python -m musicbox_lib.run_airflow

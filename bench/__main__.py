@@ -7,6 +7,7 @@ import argparse
 import importlib
 import json
 import pkgutil
+import sys
 from pathlib import Path
 
 from rich import box
@@ -15,6 +16,9 @@ from rich.table import Table
 
 import bench
 from bench.measured import Row
+from musicbox_lib import stopping
+from musicbox_lib.errors import MusicBoxError
+from musicbox_lib.settings import settings
 
 RESULTS = Path(__file__).parent / "results"
 COLUMNS = ("case", "size", "seconds", "rate", "peak_mb", "vs", "ratio")
@@ -66,9 +70,18 @@ def main() -> None:
     parser.add_argument("--name", choices=names(), help="One bench; all of them if left out.")
     parser.add_argument("--size", choices=("small", "full"), default="small")
     words = parser.parse_args()
-    for name in [words.name] if words.name else names():
-        run(name, words.size)
+    at_work = ["the start"]
+    again = f"`make bench{f' NAME={words.name}' if words.name else ''}{' SIZE=full' if words.size == 'full' else ''}`"
+    with stopping.stoppable(lambda: f"the bench ({at_work[-1]})", again):
+        for name in [words.name] if words.name else names():
+            at_work.append(name)
+            run(name, words.size)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        settings()
+        main()
+    except MusicBoxError as refusal:
+        sys.stderr.write(f"musicbox: {refusal}\n")
+        sys.exit(refusal.exit_code)

@@ -4,7 +4,7 @@ import datetime as dt
 
 from airflow.sdk import DAG, CronTriggerTimetable
 
-from musicbox_lib.orchestration import DEFAULTS, upkeep
+from musicbox_lib.orchestration import DEFAULTS, parameters, upkeep
 
 with DAG(
     "musicbox_maintenance",
@@ -18,7 +18,8 @@ with DAG(
     doc_md=__doc__,
     tags=["musicbox"],
 ) as dag:
-    models = upkeep("registry")
-    days = upkeep("retention")
+    first = parameters()
+    models = upkeep("registry", first)
+    days = upkeep("retention", first)
     packed = upkeep("optimize", days)
     upkeep("vacuum", packed, models)

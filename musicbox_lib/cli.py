@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from musicbox_lib import full_disk
+from musicbox_lib import full_disk, stopping
 from musicbox_lib.errors import MusicBoxError
+from musicbox_lib.settings import settings
 from musicbox_lib.synthetic import worlds
 
 app = typer.Typer(
@@ -256,9 +257,11 @@ def maintain(
 
 
 def main() -> None:
-    """Run the command; a refusal is one sentence and its exit code."""
+    """Run the command; a refusal is one sentence and its exit code, and so is a stop."""
+    command = " ".join(["musicbox", *sys.argv[1:2]])
     try:
-        with full_disk.named("musicbox", "the lake"):
+        settings()
+        with stopping.stoppable(lambda: f"`{command}`", "the same words"), full_disk.named("musicbox", "the lake"):
             app()
     except MusicBoxError as refusal:
         typer.echo(f"musicbox: {refusal}", err=True)

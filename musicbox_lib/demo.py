@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from musicbox_lib import environment, lake
+from musicbox_lib import environment, lake, stopping
 from musicbox_lib.errors import Conflict, MusicBoxError, UsageError
 from musicbox_lib.landing.land import land
 from musicbox_lib.settings import PROJECT, settings
@@ -20,6 +20,8 @@ DAYS = 14
 NIGHTS = 2
 """The training reads what came before the last two days; each of them is then a night of its own."""
 WORLD = {"users": 600, "tracks": 2000, "days": DAYS, "seed": 20261105}
+SOURCE = PROJECT / "demo"
+"""Where the world is generated, before it is delivered day by day."""
 MARK = ".demo"
 """A file in the lake that says the demo made it: only such a lake, or an empty one, is filled."""
 STARTED = float(os.environ.get("MUSICBOX_DEMO_STARTED") or time.time())
@@ -31,8 +33,15 @@ def say(line: str = "") -> None:
     sys.stdout.flush()
 
 
+CHAPTERS: list[str] = []
+"""Those begun."""
+STARTED_LAST: list[subprocess.Popen[bytes]] = []
+"""The command at work."""
+
+
 def chapter(title: str) -> None:
     """A heading with the minutes gone by."""
+    CHAPTERS.append(title)
     gone = int(time.time() - STARTED)
     say(f"\n── {gone // 60}:{gone % 60:02d} ── {title}")
 
@@ -48,10 +57,18 @@ def run_dag(dag_id: str, *days: str) -> None:
 
 
 def _run(words: list[str]) -> None:
-    done = subprocess.run(words, cwd=PROJECT, check=False)
-    if done.returncode:
+    # In a group of its own, an interrupt of the terminal's reaches it through this process alone.
+    STARTED_LAST[:] = [subprocess.Popen(words, cwd=PROJECT, process_group=0)]
+    ended = STARTED_LAST[0].wait()
+    if ended:
         tried = " ".join(words[-4:])
-        raise MusicBoxError(f"the demo stops here: `{tried}` ended with {done.returncode}, for the reason above.")
+        raise MusicBoxError(f"the demo stops here: `{tried}` ended with {ended}, for the reason above.")
+
+
+def say_stopped(sentence: str) -> None:
+    """The stop's sentence, where the command at work has not said its own."""
+    if not STARTED_LAST or STARTED_LAST[0].poll() not in stopping.EXIT_CODES:
+        sys.stderr.write(f"musicbox: {sentence}\n")
 
 
 def free_lake() -> Path:
@@ -102,13 +119,12 @@ def show(day: dt.date) -> None:
 def run() -> None:
     """Generate, land, train, two nights, show."""
     free_lake()
-    source = PROJECT / "demo"
     chapter("a world of {users} listeners and {tracks} tracks, {days} days, all generated".format(**WORLD))
-    deliveries = generate(source)
+    deliveries = generate(SOURCE)
     days = sorted(deliveries)
     before, nights = days[:-NIGHTS], days[-NIGHTS:]
     chapter(f"landing {len(before)} days, one delivery each")
-    track_table = next((source / "landing" / "tracks").glob("*.csv*"))
+    track_table = next((SOURCE / "landing" / "tracks").glob("*.csv*"))
     for day in before:
         deliver(day, deliveries[day], track_table if day == FIRST_DAY else None)
     chapter("training")
@@ -125,9 +141,24 @@ def run() -> None:
     say("  make airflow    the scheduler and its UI")
 
 
-if __name__ == "__main__":
+def main() -> int:
+    """Run the demo; returns the exit code of a refusal."""
     try:
-        run()
+        settings()
+        with stopping.stoppable(
+            lambda: f"the demo ({CHAPTERS[-1] if CHAPTERS else 'its start'})",
+            "`make demo`",
+            say=say_stopped,
+            # The command at work has its own time to end what it started.
+            end=lambda: stopping.end_children(15),
+            unwinding=1,
+        ):
+            run()
     except MusicBoxError as refusal:
         sys.stderr.write(f"musicbox: {refusal}\n")
-        sys.exit(refusal.exit_code)
+        return refusal.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

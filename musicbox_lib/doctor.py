@@ -98,6 +98,15 @@ def imports(group: str) -> Check:
     return Check(name, KEY_IMPORTS[group])
 
 
+def bare_command() -> Check:
+    """Which `musicbox` a shell finds, where it finds any."""
+    path = shutil.which("musicbox")
+    if path is None:
+        return Check("Commands", "not on the path: . .setup/environment.sh puts them there")
+    right = Path(path).parent.resolve() == (environment.JOBS / "bin").resolve()
+    return Check("Commands", f"musicbox is {path}", "" if right else "run `. .setup/environment.sh` again.")
+
+
 def jars() -> Check:
     """Delta's jars and the class archive."""
     found = sorted(settings().jars.glob("*.jar"))
@@ -178,7 +187,7 @@ def airflow() -> Check:
 
 def checks() -> Iterator[Check]:
     """Everything looked at, in the order in which it is needed; the environments' imports are tried side by side."""
-    looks: list[Callable[[], Check]] = [python, java_choice]
+    looks: list[Callable[[], Check]] = [python, java_choice, bare_command]
     with ThreadPoolExecutor(max_workers=2) as pool:
         tried = {group: pool.submit(imports, group) for group in FOLDERS}
         for look in looks:

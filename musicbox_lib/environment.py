@@ -76,8 +76,9 @@ def script() -> str:
     lines.append("unset PYTHONDONTWRITEBYTECODE")
     # Without it, tasks look for Airflow's API on port 8080, whatever the port is.
     lines.append('export AIRFLOW__API__BASE_URL="http://127.0.0.1:$AIRFLOW__API__PORT"')
-    # Airflow's first: `airflow standalone` looks for `airflow`, the Spark operator for `spark-submit`.
-    lines.append(f'export PATH={shlex.quote(f"{AIRFLOW}/bin:{JOBS}/bin:{java.choose().home}/bin")}:"$PATH"')
+    # The jobs' first: `musicbox`, `python`, `beeline` and the operator's `spark-submit` are theirs; in Airflow's
+    # environment `musicbox` finds none of what it imports. `airflow` is only in the other.
+    lines.append(f'export PATH={shlex.quote(f"{JOBS}/bin:{AIRFLOW}/bin:{java.choose().home}/bin")}:"$PATH"')
     for name, default in (("MUSICBOX_LAKE", "lake"), ("MUSICBOX_TRUTH", "truth")):
         # Airflow's tasks run in other folders: a relative path means the one seen from here.
         lines.append(f': "${{{name}:={shlex.quote(str(PROJECT / default))}}}"')

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from musicbox_lib import full_disk, lake, lake_lock
+from musicbox_lib import full_disk, lake, lake_lock, stopping
 from musicbox_lib.errors import MusicBoxError
+from musicbox_lib.settings import settings
 
 log = logging.getLogger("musicbox")
 
@@ -28,11 +29,19 @@ def program(path: Path) -> ModuleType:
 
 def run(parser: argparse.ArgumentParser, main: Callable[..., None]) -> None:
     """Parse the words, call `main` with them, and end the process: 0 ok, 1 no space left, 2 usage, 3 data
-    refused, 4 conflict."""
+    refused, 4 conflict, 128 and the signal's number after a stop."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("py4j").setLevel(logging.ERROR)
+
+    def say(sentence: str) -> None:
+        log.error("%s: %s", parser.prog, sentence)
+
     try:
-        with full_disk.named(parser.prog, "the lake, its models or Spark's scratch files"):
+        settings()
+        with (
+            stopping.stoppable(lambda: "its work", "the same words", say=say),
+            full_disk.named(parser.prog, "the lake, its models or Spark's scratch files"),
+        ):
             arguments = vars(parser.parse_args())
             # Said before a JVM is started and hours of work are done, not at the commit.
             lake_lock.require_lockable(lake.root())

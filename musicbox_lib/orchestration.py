@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import logging
 import os
 import re
-import signal
 import subprocess
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -15,9 +15,9 @@ from typing import Any
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import BaseHook, BaseOperator, Context, Param, XComArg, get_current_context, task
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
-from musicbox_lib import backfills, environment, java, run_dates, spark
+from musicbox_lib import backfills, environment, java, near_names, run_dates, spark, stopping
 from musicbox_lib.errors import DataRefused, MusicBoxError, UsageError
 from musicbox_lib.settings import PROJECT, settings
 
@@ -28,6 +28,10 @@ POOL = "spark"
 one JVM (the table locks are the second line)."""
 REFUSALS = (UsageError.exit_code, DataRefused.exit_code)
 """The same words and the same data are refused again, so these exit codes are not retried."""
+KILLED_WITHIN = 3.0
+"""Seconds that a killed task's job has to end: Airflow kills the task's process after five."""
+BY_SCHEDULE = ("scheduled", "backfill")
+"""Run types whose days nobody named one by one: such a day without a delivery is skipped."""
 CRASH = re.compile(r"^((?:\w+\.)*\w*(?:Error|Exception|Interrupt): .*)$", re.MULTILINE)
 """The last line of a traceback: what a job that crashed has to say."""
 SENTENCE = re.compile(r"(?:ERROR musicbox|^musicbox): (.+)", re.MULTILINE)
@@ -60,13 +64,21 @@ def sentence_of(text: str) -> str:
 
 
 def fail(name: str, exit_code: int, output: str) -> None:
-    """Raise for a job that ended with that code: Refused for wrong words or data, else an error that is retried."""
+    """Raise for a job that ended with that code: Refused for wrong words or data and for a stop, else an error that is
+    retried."""
+    if exit_code in stopping.EXIT_CODES:
+        raise stopped(name)
     crashed = CRASH.findall(output)
     reason = f" ({crashed[-1]}); its log has the rest." if crashed else " and no sentence; its log has the reason."
     sentence = sentence_of(output) or f"{name}: ended with exit code {exit_code}{reason}"
     if exit_code in REFUSALS:
         raise Refused(sentence)
     raise AirflowException(sentence)
+
+
+def stopped(name: str) -> Refused:
+    """What is raised for a job that was stopped: whoever stopped it does not want a second try."""
+    return Refused(f"{name}: stopped: nothing more was published; run this day again to go on.")
 
 
 def log_failure(context: Context) -> None:
@@ -90,12 +102,22 @@ class SparkJob(SparkSubmitOperator):
     conf: dict[str, str] | None
     """A local JVM: heap, garbage collector, compiler, class archive and Delta's jars (reasons in `spark.local_conf`).
     A cluster's settings are the cluster's: nothing is laid over them."""
+    _is_stopped = False
+    _is_local = False
+
+    def _get_hook(self) -> Any:
+        hook = super()._get_hook()
+        # A group of its own: the JVM starts the job's Python, which outlives a JVM that is killed.
+        hook.submit = functools.partial(hook.submit, process_group=0)
+        return hook
 
     def execute(self, context: Context) -> None:
         """Submit the job and wait; a refusal is raised as the job's own sentence."""
-        master = BaseHook.get_connection(self._conn_id).host or ""
+        if stopping.requested.is_set():
+            raise stopped(self.task_id)
+        self._is_local = (BaseHook.get_connection(self._conn_id).host or "").startswith("local")
         try:
-            if master.startswith("local"):
+            if self._is_local:
                 java.choose()
                 self.conf = spark.local_conf()
         except MusicBoxError as missing:
@@ -103,10 +125,22 @@ class SparkJob(SparkSubmitOperator):
         try:
             super().execute(context)
         except AirflowException as failure:
+            if self._is_stopped or stopping.requested.is_set():
+                raise stopped(self.task_id) from failure
             submitted = getattr(self._hook, "_submit_sp", None)
             if submitted is None or not submitted.returncode:
                 raise
             fail(self.task_id, submitted.returncode, str(failure))
+
+    def on_kill(self) -> None:
+        """End the job with its task: spark-submit, its JVM and the job's Python; on a cluster also what runs there.
+        Airflow's own way kills spark-submit alone, and in local mode the Python lives on."""
+        self._is_stopped = True
+        if not self._is_local and self._hook is not None:
+            super().on_kill()
+        submitted = getattr(self._hook, "_submit_sp", None)
+        if submitted is not None and submitted.returncode is None:
+            stopping.end_group(submitted.pid, KILLED_WITHIN)
 
 
 class Program(BaseOperator):
@@ -119,9 +153,12 @@ class Program(BaseOperator):
         self.words = words
         self.env_vars = dict(env_vars)
         self._process: subprocess.Popen[str] | None = None
+        self._is_stopped = False
 
     def execute(self, context: Context) -> None:  # noqa: ARG002 (Airflow's signature)
         """Run the program in the project's folder and wait; a refusal is raised as the program's own sentence."""
+        if stopping.requested.is_set():
+            raise stopped(self.task_id)
         tail: deque[str] = deque(maxlen=200)
         with subprocess.Popen(
             self.words,
@@ -131,18 +168,21 @@ class Program(BaseOperator):
             env={**os.environ, **self.env_vars},
             cwd=PROJECT,
             # A group of its own, so that ending the task also ends what the program started.
-            start_new_session=True,
+            process_group=0,
         ) as self._process:
             for line in self._process.stdout or ():
                 self.log.info(line.rstrip())
                 tail.append(line)
+        if self._is_stopped or stopping.requested.is_set():
+            raise stopped(self.task_id)
         if self._process.returncode:
             fail(self.task_id, self._process.returncode, "".join(tail))
 
     def on_kill(self) -> None:
         """End the program with its task."""
-        if self._process is not None and self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGTERM)
+        self._is_stopped = True
+        if self._process is not None and self._process.returncode is None:
+            stopping.end_group(self._process.pid, KILLED_WITHIN)
 
 
 def arguments(partitions: Mapping[str, str]) -> list[str]:
@@ -187,7 +227,7 @@ def command(name: str, /, *words: str) -> Program:
     )
 
 
-def upkeep(step: str, /, *after: Program) -> Program:
+def upkeep(step: str, /, *after: Program | XComArg) -> Program:
     """The task that runs `musicbox maintain STEP`, after the given ones and never beside a job that writes."""
     made = Program(
         task_id=step,
@@ -201,16 +241,32 @@ def upkeep(step: str, /, *after: Program) -> Program:
     return made
 
 
-@task(multiple_outputs=True, retries=0, on_failure_callback=log_failure)
+def refuse_unknown_words(context: Context) -> None:
+    """Raise Refused for a key of a run's `--conf` that its DAG does not have: Airflow takes it without a word and the
+    run has the default instead."""
+    known = list(context["dag"].params)
+    if odd := near_names.unknown(context["dag_run"].conf or {}, known):
+        takes = f"takes {', '.join(known)}" if known else "takes no parameter"
+        raise Refused(f"{context['dag'].dag_id} {takes}, not {odd}: trigger it again with the right name.")
+
+
+# Only what passes by itself is tried again, as an API server that is busy: a refusal is not.
+@task(multiple_outputs=True, retries=2, on_failure_callback=log_failure)
 def run_date() -> dict[str, str]:
-    """The run's first task: the run date and the days counted from it, resolved once, printed, validated."""
+    """The run's first task: the run date and the days counted from it, resolved once, printed, validated. A scheduled
+    day without a delivery is skipped, with all that follows."""
     context = get_current_context()
+    refuse_unknown_words(context)
     run = context["dag_run"]
     try:
         day = run_dates.resolve(
             context["params"].get("run_date"), run.logical_date, run.run_after, dt.datetime.now(dt.UTC)
         )
         backfills.require_delivery(day)
+    except DataRefused as missing:
+        if run.run_type in BY_SCHEDULE:
+            raise AirflowSkipException(f"skipped: {missing}") from missing
+        raise Refused(str(missing)) from missing
     except MusicBoxError as wrong:
         raise Refused(str(wrong)) from wrong
     log.info("run date %s (parameter, else logical date, else the day before the run)", day)
@@ -221,9 +277,16 @@ def run_date() -> dict[str, str]:
     }
 
 
-@task(retries=0, on_failure_callback=log_failure)
+@task(retries=2, on_failure_callback=log_failure)
+def parameters() -> None:
+    """The first task of a DAG without parameters: refuses a run that was given some."""
+    refuse_unknown_words(get_current_context())
+
+
+@task(retries=2, on_failure_callback=log_failure)
 def backfill_days() -> list[dict[str, Any]]:
     """The nightly runs that a backfill starts: one for each delivered day, oldest first; none in a dry run."""
+    refuse_unknown_words(get_current_context())
     params = get_current_context()["params"]
     try:
         days, empty = backfills.plan(params["from_date"], params["to_date"])

@@ -1,12 +1,21 @@
 """Every setting of the suite, read from `MUSICBOX_*` variables."""
 
+import os
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from musicbox_lib import near_names
+from musicbox_lib.errors import UsageError
+
 PROJECT = Path(__file__).resolve().parent.parent
+PREFIX = "MUSICBOX_"
+NOT_SETTINGS = ("MUSICBOX_DEMO_STARTED", "MUSICBOX_FAULT_TABLE", "MUSICBOX_KILLS", "MUSICBOX_LARGE_ROWS")
+"""Variables of the prefix that make and the tests read: when the demo began, where the table of faults goes, how many
+kills a fault test makes, how many rows a large log has."""
 
 
 class Settings(BaseSettings):
@@ -88,7 +97,22 @@ class Settings(BaseSettings):
     """The real listening log that tests marked `mssd` read."""
 
 
+def refuse_unknown(variables: Iterable[str]) -> None:
+    """Raise UsageError for variables of the prefix that nobody reads: a mistyped MUSICBOX_LAKE would leave the default
+    in force without a word."""
+    known = [*(f"{PREFIX}{name.upper()}" for name in Settings.model_fields), *NOT_SETTINGS]
+    ours = sorted(name.upper() for name in variables if name.upper().startswith(PREFIX))
+    if odd := near_names.unknown(ours, known, PREFIX):
+        raise UsageError(f"the environment holds {odd}, which no part of MusicBox reads: correct the name or unset it.")
+
+
 @lru_cache
 def settings() -> Settings:
-    """The process's settings, read once."""
-    return Settings()
+    """The process's settings, read once. Raises UsageError for an unknown name and for a value that does not parse."""
+    refuse_unknown(os.environ)
+    try:
+        return Settings()
+    except ValidationError as wrong:
+        # The value itself may be a secret: the variable's name and the reason are enough to find it.
+        reasons = [f"{PREFIX}{str(error['loc'][0]).upper()} ({error['msg']})" for error in wrong.errors()]
+        raise UsageError(f"the environment holds values that cannot be read: {'; '.join(reasons)}.") from None

@@ -6,7 +6,6 @@ catalogue lives in memory and goes with the server; MUSICBOX_METASTORE keeps it 
 
 from __future__ import annotations
 
-import signal
 import socket
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from musicbox_lib import java, lake
+from musicbox_lib import java, lake, stopping
 from musicbox_lib.errors import Conflict, DataRefused, MusicBoxError
 from musicbox_lib.settings import settings
 from musicbox_lib.sql_catalogue import Catalogue, wanted_entries
@@ -25,6 +24,9 @@ from musicbox_lib.sql_metastore import metastore_conf
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+CLOSING = 10.0
+"""Seconds that the server has to close its session, until its JVM is ended."""
 
 
 def server_conf(scratch: Path) -> dict[str, str]:
@@ -48,24 +50,23 @@ def server_conf(scratch: Path) -> dict[str, str]:
     }
 
 
-def serve(stop: threading.Event) -> None:
-    """Show the lake until `stop` is set. Raises Conflict where the port is taken, DataRefused for an empty lake."""
+def serve(answering: threading.Event) -> None:
+    """Show the lake until a stop is requested, and set `answering` once it does. Raises Conflict where the port is
+    taken, DataRefused for an empty lake."""
     java.choose()
     if not wanted_entries():
         raise DataRefused(f"no table has been written yet in {lake.root()}: run the nightly DAG first.")
     _refuse_a_taken_port()
     with tempfile.TemporaryDirectory(prefix="musicbox-sql-") as folder, _session(Path(folder)) as spark:
-        # Spark takes the interrupt for itself as it starts, to end its jobs with a trace.
-        stop_on_signals(stop)
         catalogue = Catalogue(spark)
         shown = catalogue.refresh()
         with _listening(spark, Path(folder)):
             _say(_greeting(shown))
+            answering.set()
             told = _tell_refused(catalogue, {})
-            while not stop.wait(settings().sql_refresh_seconds):
+            while not stopping.requested.wait(settings().sql_refresh_seconds):
                 catalogue.refresh()
                 told = _tell_refused(catalogue, told)
-    _say("The SQL server has stopped.")
 
 
 @contextmanager
@@ -153,19 +154,23 @@ def _say(words: str) -> None:
     sys.stdout.flush()
 
 
-def stop_on_signals(stop: threading.Event) -> None:
-    """Set the event on Ctrl-C and on SIGTERM. Asked for expressly, because a shell starts what runs in the background
-    with interrupts ignored."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda _number, _frame: stop.set())
-
-
 def main() -> int:
-    """Serve until interrupted; returns the exit code."""
-    stop = threading.Event()
-    stop_on_signals(stop)
+    """Serve until stopped; returns the exit code of a refusal."""
+    answering, closed = threading.Event(), threading.Event()
+
+    def end() -> None:
+        # Once it answers it closes its session by itself; before, its JVM is still on the way up.
+        if answering.is_set():
+            closed.wait(CLOSING)
+        stopping.end_children()
+
     try:
-        serve(stop)
+        settings()
+        with stopping.stoppable(lambda: "the SQL server's work", "`make sql-server`", end=end, unwinding=2):
+            try:
+                serve(answering)
+            finally:
+                closed.set()
     except MusicBoxError as refusal:
         sys.stderr.write(f"musicbox: {refusal}\n")
         return refusal.exit_code

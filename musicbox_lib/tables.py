@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from musicbox_lib import near_names
 from musicbox_lib.errors import UsageError
 from musicbox_lib.settings import settings
 
@@ -111,8 +113,27 @@ class Table:
         return tuple(column.name for column in self.columns)
 
 
+def _refuse_unknown_keys(raw: dict[str, Any], path: Path) -> None:
+    """Raise UsageError for a key that no part of the contract has: a mistyped `nullable` would leave its default."""
+
+    def look(where: str, keys: Iterable[str], kind: type) -> None:
+        known = ["table" if kind is Table and field.name == "name" else field.name for field in fields(kind)]
+        if odd := near_names.unknown(keys, known):
+            raise UsageError(f"{path}: {where} has {odd}, which no contract has: correct the key or remove it.")
+
+    look("the table", raw, Table)
+    for column in raw["columns"]:
+        look(f"column {column.get('name')}", column, Column)
+    for expectation in raw.get("expectations", ()):
+        look(f"expectation {expectation.get('rule')}", expectation, Expectation)
+        look(f"`usual` of {expectation.get('rule')}", expectation.get("usual", {}), Usual)
+    for check in raw.get("checks", ()):
+        look(f"check {check.get('name')}", check, Check)
+
+
 def _load(path: Path) -> Table:
     raw = yaml.safe_load(path.read_text())
+    _refuse_unknown_keys(raw, path)
     return Table(
         name=raw["table"],
         about=raw["about"].strip(),

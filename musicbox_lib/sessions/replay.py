@@ -55,7 +55,8 @@ def replay(day: dt.date) -> Replay:
 
 def _run(job: str, given: dict[str, str]) -> None:
     words = [sys.executable, str(PROJECT / "jobs" / f"{job}.py"), *arguments.as_words(given)]
-    ended = subprocess.run(words, cwd=PROJECT, check=False)
+    # In a group of its own, an interrupt of the terminal's reaches it through this process alone.
+    ended = subprocess.run(words, cwd=PROJECT, check=False, process_group=0)
     if ended.returncode:
         kind = _ENDS.get(ended.returncode, MusicBoxError)
         raise kind(f"the job {job} ended with {ended.returncode}, its last line says why; {lake.root()} is as it was.")

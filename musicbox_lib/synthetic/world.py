@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
+from musicbox_lib import near_names
 from musicbox_lib.errors import UsageError
 from musicbox_lib.synthetic.worlds import FOLDER, names
 
@@ -181,18 +182,29 @@ def _frozen(value: Any) -> Any:
 def from_dict(raw: dict[str, Any], where: str) -> World:
     """The world of those values; raises UsageError for a missing or unknown name, shares that do not sum to 1,
     or lists of the wrong length."""
-    known = {field.name for field in fields(World)}
-    if set(raw) != known:
-        odd = sorted(set(raw) ^ known)
-        raise UsageError(
-            f"{where}: {', '.join(odd)} missing or unknown: name only what a world has, see worlds/default.yaml."
-        )
+    _refuse_other_names(raw, World, where)
+    if not isinstance(raw["audio"], dict):
+        raise UsageError(f"{where}: audio needs a column's name and values each, as worlds/default.yaml has.")
+    for name, marginal in raw["audio"].items():
+        _refuse_other_names(marginal, Marginal, f"{where}: audio: {name}")
+    for name in ("seek_forward", "seek_back"):
+        _refuse_other_names(raw[name], Seeks, f"{where}: {name}")
     values = {name: _frozen(value) for name, value in raw.items()}
     values["audio"] = {name: Marginal(**marginal) for name, marginal in raw["audio"].items()}
     values["seek_forward"], values["seek_back"] = Seeks(**raw["seek_forward"]), Seeks(**raw["seek_back"])
     world = World(**values)
     _check(world, where)
     return world
+
+
+def _refuse_other_names(raw: Any, kind: type, where: str) -> None:
+    if not isinstance(raw, dict):
+        raise UsageError(f"{where} is {raw!r}: it needs names and values, as worlds/default.yaml has.")
+    known = [field.name for field in fields(kind)]
+    if odd := near_names.unknown(raw, known):
+        raise UsageError(f"{where}: {odd} is unknown: name only what a world has, see worlds/default.yaml.")
+    if missing := [name for name in known if name not in raw]:
+        raise UsageError(f"{where}: {', '.join(missing)} missing: give each a value, as worlds/default.yaml does.")
 
 
 def _check(world: World, where: str) -> None:

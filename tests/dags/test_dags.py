@@ -163,9 +163,9 @@ def test_the_upkeep_waits_for_whoever_writes(dags: dict[str, Any]) -> None:
     upkeep = dags["musicbox_maintenance"]
     assert [task.task_id for task in upkeep.topological_sort()][-1] == "vacuum"
     assert {task.task_id for task in upkeep.get_task("vacuum").get_flat_relatives(upstream=True)} == {
-        *("registry", "retention", "optimize"),
+        *("parameters", "registry", "retention", "optimize"),
     }
-    assert {(task.pool, task.pool_slots) for task in upkeep.tasks} == {("spark", 1)}
+    assert {(task.pool, task.pool_slots) for task in jobs_of(upkeep)} == {("spark", 1)}
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,13 @@ def test_a_changed_file_changes_the_world(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "complaint"),
     [
-        ({"sreak_weight": 1.6}, "sreak_weight missing or unknown"),
+        ({"sreak_weight": 1.6}, r"'sreak_weight' \(did you mean streak_weight\?\) is unknown"),
+        (
+            {"seek_back": {"share": 0.1, "exponent": 2.0, "mots": 9}},
+            r"seek_back: 'mots' \(did you mean most\?\) is unknown",
+        ),
+        ({"seek_back": {"share": 0.1, "exponent": 2.0}}, "seek_back: most missing"),
+        ({"audio": 5}, "audio needs a column's name and values"),
         ({"length_share": [1.0, 1.0]}, "length_share must be shares that sum to 1"),
         ({"mood_weight": [5.0]}, "must have 6 numbers"),
         ({"position_effect": [0.0]}, "position_effect must have 20 numbers"),

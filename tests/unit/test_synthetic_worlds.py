@@ -87,7 +87,7 @@ def test_unknown_worlds_are_refused_with_the_list(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="based_on is 'nowhere': it must be one of cold_tracks"):
         load_world(odd)
     odd.write_text("based_on: default\naffinity: 1\n")
-    with pytest.raises(UsageError, match="affinity missing or unknown"):
+    with pytest.raises(UsageError, match=r"'affinity' \(did you mean affinity_weight\?\) is unknown"):
         load_world(odd)
     odd.write_text("based_on: drift\nname: odd\n")
     assert load_world(odd).drift_share == load_world("drift").drift_share > 0
