@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,17 @@ from musicbox_lib.settings import settings
 
 @dataclass(frozen=True)
 class Column:
-    """A column: Spark DDL type, whether it may be null, one sentence."""
+    """A column: Spark DDL type, whether it may be null, one sentence.
+
+    Of a landed column also how its sources write it: `may_be_missing` where the words of `landing/spellings.py` stand
+    for nothing, and `words`, its own spellings with the number that each means (in small letters)."""
 
     name: str
     type: str
     about: str
     nullable: bool = True
+    may_be_missing: bool = False
+    words: dict[str, int] = field(default_factory=dict, hash=False)
 
     @property
     def ddl(self) -> str:
@@ -105,6 +111,10 @@ class Table:
 
 def _load(path: Path) -> Table:
     raw = yaml.safe_load(path.read_text())
+    _known_keys(raw, {known.name for known in fields(Table)} - {"name"} | {"table"}, str(path))
+    for part, kind in (("columns", Column), ("checks", Check), ("expectations", Expectation)):
+        for number, entry in enumerate(raw.get(part, ()), start=1):
+            _known_keys(entry, {known.name for known in fields(kind)}, f"{path}, {part} {number}")
     return Table(
         name=raw["table"],
         about=raw["about"].strip(),
@@ -115,6 +125,15 @@ def _load(path: Path) -> Table:
         checks=tuple(Check(**check) for check in raw.get("checks", ())),
         format=raw.get("format", "delta"),
     )
+
+
+def _known_keys(raw: dict[str, Any], known: set[str], where: str) -> None:
+    """Raises UsageError for a key that nobody reads, with the one that may have been meant."""
+    for key in raw:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), sorted(known), 1)
+            meant = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}."
+            raise UsageError(f"{where}: nobody reads the key {key!r}: {meant}")
 
 
 def _expectation(raw: dict[str, Any]) -> Expectation:
