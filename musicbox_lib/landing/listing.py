@@ -35,7 +35,8 @@ def line_ending(spark: SparkSession, delivery: Delivery) -> str:
     from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 
     jvm: Any = spark.sparkContext._jvm
-    buffer = spark.sparkContext._gateway.new_array(jvm.char, LONGEST_HEADER)
+    gateway: Any = spark.sparkContext._gateway
+    buffer = gateway.new_array(jvm.char, LONGEST_HEADER)
     try:
         with _reader(spark, delivery) as reader:
             count = reader.read(buffer, 0, LONGEST_HEADER)

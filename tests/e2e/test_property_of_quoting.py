@@ -151,9 +151,6 @@ def night_of_random_rows(root: Path, count: int, seed: int, note: Callable[[str,
         "figure",
         f"{len(equal)} equal, {len(expected) - len(read)} set aside, {len(changed)} changed of {len(expected)}",
     )
-    print(
-        f"{len(equal)} equal, {len(expected) - len(read)} set aside, {len(changed)} changed of {len(expected)}: {aside}"
-    )
     assert not changed
     assert not lost
     assert len(equal) + (len(expected) - len(read)) == len(expected)
