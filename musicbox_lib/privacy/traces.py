@@ -47,8 +47,20 @@ class Traces:
 
     def is_in_text(self, text: str) -> bool:
         """Whether a line that cannot be read holds a name or a session as a whole word."""
-        words = set(BETWEEN.split(text)) & (self.names | self.sessions)
-        return any(map(_tells, words))
+        known = self.names | self.sessions
+        words = set(BETWEEN.split(text)) & known
+        return any(map(_tells, words)) or any(_stands_in(text, word) for word in known if _is_telling(word))
+
+
+def _is_telling(word: str) -> bool:
+    """Whether a word that holds quotes, commas or blanks has enough besides to say whose a line is."""
+    return BETWEEN.search(word) is not None and len(re.findall(r"\w", word)) >= 3 and _tells(word)
+
+
+def _stands_in(text: str, word: str) -> bool:
+    """Whether a word that itself holds quotes or commas stands in a line, in any of the ways to write a quote."""
+    spelled = {word.replace('"', quote) for quote in ('"', '""', '\\"')}
+    return any(re.search(rf"(?<!\w){re.escape(one)}(?!\w)", text) for one in spelled)
 
 
 def _tells(word: str) -> bool:
