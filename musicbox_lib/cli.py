@@ -139,13 +139,14 @@ def land(
     tracks: Annotated[Path | None, typer.Option(help="A track table, known from then on: CSV, plain or gzip.")] = None,
 ) -> None:
     """Put a delivered file into landing, whole or not at all; refuses what a night could not read.
+    Says which values the night would set aside, and which file another one replaces.
 
     Example: `musicbox land --log log_0_20180715_000000000000.csv.gz --dt 2018-07-15 --tracks tracks.csv.gz`
     """
     from musicbox_lib.lake import parse_date
     from musicbox_lib.landing.land import land as put
 
-    for target in put(parse_date(dt), log, tracks):
+    for target in put(parse_date(dt), log, tracks, typer.echo):
         typer.echo(target)
 
 

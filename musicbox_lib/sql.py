@@ -192,7 +192,7 @@ def _show_view(connection: duckdb.DuckDBPyConnection, view: View) -> None:
         raise QueryRefused(f"{view.file}: {refusal.args[0]}", refusal.place) from None
 
 
-def _show_table(connection: duckdb.DuckDBPyConnection, shown: Table, *, may_be_absent: bool) -> list[str]:
+def _show_table(connection: duckdb.DuckDBPyConnection, shown: Table, *, may_be_absent: bool = False) -> list[str]:
     """One view over the snapshot's files; returns the files. A table that `may_be_absent` is empty where it is not
     written.
 
@@ -222,9 +222,9 @@ def not_written(shown: Table) -> DataRefused:
     """The refusal of a table that nobody has written yet, with what writes it, or with the night that stopped."""
     if lake.snapshot("silver.listening_events") is None and (days := stopped_days()):
         return DataRefused(
-            f"{shown.name} has not been written yet in {lake.root()}: the night stopped on the delivery of {days[-1]} and "
-            "published nothing. silver.validation_examples has the reasons, and so has the page of `musicbox report --dt "
-            f"{days[-1]}`: mend the file, then run it again."
+            f"{shown.name} has not been written yet in {lake.root()}: the night stopped on the delivery of {days[-1]} "
+            "and published nothing. silver.validation_examples has the reasons, and so has the page of "
+            f"`musicbox report --dt {days[-1]}`: mend the file, then run it again."
         )
     of_the_training = shown.stage in {"training", "models"} or shown.name == "reports.skip_prediction"
     target = "train" if of_the_training else "nightly"

@@ -51,7 +51,7 @@ def names_in(query: str) -> Names:
     with duckdb.connect() as connection:
         written = connection.execute("SELECT json_serialize_sql($query::VARCHAR)", {"query": query}).fetchone()
     try:
-        tree = json.loads(written[0]) if written else {"error": True}
+        tree: Any = json.loads(written[0]) if written else {"error": True}
     except RecursionError:
         tree = {"error": True}
     if tree["error"] or len(tree["statements"]) != 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,17 @@ from musicbox_lib.settings import settings
 
 @dataclass(frozen=True)
 class Column:
-    """A column: Spark DDL type, whether it may be null, one sentence."""
+    """A column: Spark DDL type, whether it may be null, one sentence.
+
+    Of a landed column also how its sources write it: `may_be_missing` where the words of `landing/spellings.py` stand
+    for nothing, and `words`, its own spellings with the number that each means (in small letters)."""
 
     name: str
     type: str
     about: str
     nullable: bool = True
+    may_be_missing: bool = False
+    words: dict[str, int] = field(default_factory=dict, hash=False)
 
     @property
     def ddl(self) -> str:
@@ -117,7 +122,7 @@ def _refuse_unknown_keys(raw: dict[str, Any], path: Path) -> None:
     """Raise UsageError for a key that no part of the contract has: a mistyped `nullable` would leave its default."""
 
     def look(where: str, keys: Iterable[str], kind: type) -> None:
-        known = ["table" if kind is Table and field.name == "name" else field.name for field in fields(kind)]
+        known = ["table" if kind is Table and part.name == "name" else part.name for part in fields(kind)]
         if odd := near_names.unknown(keys, known):
             raise UsageError(f"{path}: {where} has {odd}, which no contract has: correct the key or remove it.")
 

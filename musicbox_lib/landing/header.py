@@ -1,13 +1,14 @@
-"""What the first line of a delivered file may be: Spark maps columns by position, so a swap would pass silently."""
+"""What the first line of a delivered file may be. Values are taken by the header's names, so a swap is seen."""
 
 from __future__ import annotations
 
 import csv
+import difflib
 
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.tables import Table
 
-# Columns that a delivery may leave out; any of them may stand after the others, in this order.
+# Columns that a delivery may leave out; any of them may stand after the others, in any order.
 OPTIONAL = {
     "landing.session_logs": ("user_id", "propensity"),
     "landing.tracks": ("title", "artist", "genre", "preview_url"),
@@ -21,7 +22,7 @@ def required_columns(table: Table) -> tuple[str, ...]:
 
 def read_header(line: str, file: str, table: Table) -> tuple[str, ...]:
     """The column names in a file's first line, held against the contract: every required column at its place, then any
-    of the optional ones in their order. Raises DataRefused with the column, its place and what was expected there."""
+    of the optional ones in any order. Raises DataRefused with the column, its place and what was expected there."""
     try:
         names = next(csv.reader([line.removeprefix("\ufeff").rstrip("\r\n")], strict=True), [])
     except csv.Error as flaw:
@@ -40,10 +41,26 @@ def read_header(line: str, file: str, table: Table) -> tuple[str, ...]:
         else:
             why = f"{found!r} stands there and {expected} is missing: deliver the file with the official header."
         raise DataRefused(f"{where} but {why}")
-    left = list(OPTIONAL.get(table.name, ()))
-    for place, found in enumerate(names[len(required) :], start=len(required) + 1):
-        if found not in left:
-            may = f"only {', '.join(left)} may stand there" if left else "nothing may stand there"
-            raise DataRefused(f"{file}: column {place} is {found!r} but {may}: take the column out of the file.")
-        left = left[left.index(found) + 1 :]
+    optional = OPTIONAL.get(table.name, ())
+    for place, name in enumerate(names[len(required) :], start=len(required) + 1):
+        if name in names[: place - 1]:
+            raise DataRefused(
+                f"{file}: column {place} is {name!r} and so is column {names.index(name) + 1}: nobody knows which of "
+                "them counts; give each column a name of its own, then the ones that the contract knows can be read."
+            )
+        if name not in optional:
+            raise DataRefused(f"{file}: column {place} is {name!r}{_advice(name, names, optional)}")
     return tuple(names)
+
+
+def _advice(name: str, names: list[str], optional: tuple[str, ...]) -> str:
+    """What to do about a column that no table has. Its values may be the only ones: keep the original."""
+    left = [column for column in optional if column not in names]
+    if not left:
+        return " but no further column is known: keep this file as it is and land a copy without that column."
+    near = difflib.get_close_matches(name.strip().lower(), left, 1)
+    meant = f" If it is {near[0]}, name it so." if near else ""
+    return (
+        f" but only {', '.join(left)} may stand there, in any order.{meant} Otherwise keep this file as it is and land "
+        "a copy without that column."
+    )

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from musicbox_lib.errors import DataRefused
-from musicbox_lib.landing import places
+from musicbox_lib.landing import places, records
 from musicbox_lib.landing.places import Delivery
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+# A header of the 34 track columns has 420 characters.
+LONGEST_HEADER = 1 << 14
 log = logging.getLogger(__name__)
 
 
@@ -25,9 +29,26 @@ def _listed(spark: SparkSession, folder: str) -> list[Any]:
     return sorted(found, key=lambda status: str(status.getPath().getName()))
 
 
-def first_line(spark: SparkSession, delivery: Delivery) -> str:
-    """The first line of a file that can be read to its end and is not empty. An aggregate of the lines that kept it
-    would sort all of them: a string does not fit the buffer of a hash aggregation."""
+def line_ending(spark: SparkSession, delivery: Delivery) -> str:
+    """What ends a file's header; a line feed where nothing does, or where the file cannot be read (the first pass over
+    its lines says so)."""
+    from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+
+    jvm: Any = spark.sparkContext._jvm
+    gateway: Any = spark.sparkContext._gateway
+    buffer = gateway.new_array(jvm.char, LONGEST_HEADER)
+    try:
+        with _reader(spark, delivery) as reader:
+            count = reader.read(buffer, 0, LONGEST_HEADER)
+    except Py4JJavaError:
+        return "\n"
+    head = str(jvm.java.lang.String.valueOf(buffer, 0, count)) if count > 0 else ""
+    return records.ending_of(head)
+
+
+@contextmanager
+def _reader(spark: SparkSession, delivery: Delivery) -> Iterator[Any]:
+    """A Java reader of the file's text, unpacked."""
     jvm: Any = spark.sparkContext._jvm
     conf = spark.sparkContext._jsc.hadoopConfiguration()
     path = jvm.org.apache.hadoop.fs.Path(delivery.location)
@@ -36,9 +57,16 @@ def first_line(spark: SparkSession, delivery: Delivery) -> str:
         codec = jvm.org.apache.hadoop.io.compress.CompressionCodecFactory(conf).getCodec(path)
         unpacked = opened if codec is None else codec.createInputStream(opened)
         text = jvm.java.io.InputStreamReader(unpacked, jvm.java.nio.charset.StandardCharsets.UTF_8)
-        return str(jvm.java.io.BufferedReader(text).readLine())
+        yield jvm.java.io.BufferedReader(text)
     finally:
         opened.close()
+
+
+def first_line(spark: SparkSession, delivery: Delivery) -> str:
+    """The first line of a file that can be read to its end and is not empty. An aggregate of the lines that kept it
+    would sort all of them: a string does not fit the buffer of a hash aggregation."""
+    with _reader(spark, delivery) as reader:
+        return str(reader.readLine())
 
 
 def _delivery(status: Any, day: dt.date, below: str) -> Delivery:

@@ -15,8 +15,9 @@ from typing import IO, cast
 
 from musicbox_lib import lake
 from musicbox_lib.errors import DataRefused
-from musicbox_lib.landing import places
+from musicbox_lib.landing import places, records
 
+LONGEST_HEADER = 1 << 14
 TEMPORARY = ".rewriting-"
 
 
@@ -52,6 +53,18 @@ def session_users() -> list[LandedFile]:
     return [LandedFile(place, f"{places.USERS}/{place.name}", places.ALWAYS) for place in _data_files(folder)]
 
 
+def replaced_files() -> list[LandedFile]:
+    """What `musicbox land` kept of files that others took the place of; raises as `session_logs` does. No night reads
+    them."""
+    found = []
+    for folder in _listed(f"{places.REPLACED}/{places.LOGS}"):
+        day = places.day_of_folder(folder.name)
+        if day is not None:
+            below = f"{places.REPLACED}/{places.LOGS}/{folder.name}"
+            found += [LandedFile(place, f"{below}/{place.name}", day) for place in _data_files(folder)]
+    return found
+
+
 def _listed(kind: str) -> list[Path]:
     if not lake.is_local(lake.root()):
         raise DataRefused(f"landing in {lake.root()} cannot be rewritten: keep MUSICBOX_LAKE on a file system for now.")
@@ -65,15 +78,24 @@ def _data_files(folder: Path) -> list[Path]:
     return sorted(place for place in folder.iterdir() if place.is_file() and places.DATA_FILE.fullmatch(place.name))
 
 
+@contextmanager
+def opened(place: Path, is_packed: bool) -> Iterator[IO[str]]:
+    """A file's lines with their endings, a character per byte, cut where the night cuts them: a carriage return alone
+    ends a line only in a file whose header it ends."""
+    opens = gzip.open if is_packed else open
+    with opens(place, "rt", encoding="latin-1", newline="") as read:
+        ending = records.ending_of(read.readline(LONGEST_HEADER))
+    with opens(place, "rt", encoding="latin-1", newline="\r" if ending == "\r" else "\n") as read:
+        yield cast(IO[str], read)
+
+
 def lines_of(landed: LandedFile) -> Generator[str]:
     """The file's lines with their endings, a character per byte, so that they can be written back as they were.
 
     Raises DataRefused for a file that cannot be read to its end.
     """
-    opens = gzip.open if landed.place.name.endswith(".gz") else open
     try:
-        # Lines end where Spark ends them: \n, \r\n or \r.
-        with opens(landed.place, "rt", encoding="latin-1", newline="") as lines:
+        with opened(landed.place, landed.place.name.endswith(".gz")) as lines:
             yield from lines
     except (EOFError, gzip.BadGzipFile, zlib.error) as flaw:
         raise DataRefused(f"landing/{landed.path} cannot be read to its end ({flaw}): land the file anew.") from None
@@ -86,20 +108,21 @@ def first_line(landed: LandedFile) -> str:
 
 
 def text_of(line: str) -> str:
-    """A line of `lines_of` as Spark reads it: UTF-8, anything else U+FFFD, without its ending."""
-    return line.rstrip("\r\n").encode("latin-1").decode("utf-8", "replace")
+    """A line or record of `lines_of` as Spark reads it: UTF-8, anything else U+FFFD."""
+    return line.encode("latin-1").decode("utf-8", "replace")
 
 
-def blanked(landed: LandedFile, is_removed: Callable[[int, str], bool]) -> Path | None:
-    """A copy beside the file in which the lines that `is_removed` says yes to are blank, to be renamed over it; later
-    lines keep their numbers. None where nothing but the header would stay: such a file is none."""
+def blanked(landed: LandedFile, width: int, is_removed: Callable[[int, str], bool]) -> Path | None:
+    """A copy beside the file in which the records that `is_removed` says yes to are blank lines, to be renamed over it;
+    later lines keep their numbers. `width` is the header's. None where nothing but the header would stay: such a file
+    is none."""
     filled = 0
     with _copy_beside(landed) as (name, written):
-        for number, line in enumerate(lines_of(landed), start=1):
-            bare = line.rstrip("\r\n")
-            removed = number > 1 and is_removed(number, line)
-            filled += bool(number > 1 and bare.strip() and not removed)
-            written.write((line[len(bare) :] if removed else line).encode("latin-1"))
+        for number, text, lines in records.records_of(lines_of(landed), width):
+            removed = number > 1 and is_removed(number, text)
+            filled += bool(number > 1 and text.strip() and not removed)
+            kept = (line[len(line.rstrip("\r\n")) :] for line in lines) if removed else lines
+            written.write("".join(kept).encode("latin-1"))
     if filled:
         return name
     name.unlink()
@@ -128,6 +151,6 @@ def _copy_beside(landed: LandedFile) -> Iterator[tuple[Path, IO[bytes]]]:
 
 def sweep() -> None:
     """Take away copies that a killed run left beside their files."""
-    for kind in (places.LOGS, places.USERS):
+    for kind in (places.LOGS, places.USERS, places.REPLACED):
         for left in lake.local_path(places.landing(kind)).rglob(f"{TEMPORARY}*"):
             left.unlink()

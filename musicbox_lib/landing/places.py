@@ -12,6 +12,8 @@ from musicbox_lib.errors import DataRefused
 LOGS = "session_logs"
 TRACKS = "tracks"
 USERS = "session_users"
+# What was replaced, by kind: hidden from every night.
+REPLACED = ".replaced"
 # A track table without a day in its name was known from the start.
 ALWAYS = dt.date(1970, 1, 1)
 # Spark takes a path with one of []{}*? for a pattern, and with __globPaths__ off reads the files beside it twice.

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from musicbox_lib.landing import local_files, places
+from musicbox_lib.landing import local_files, places, records, spellings
 from musicbox_lib.landing.header import read_header
 from musicbox_lib.landing.local_files import LandedFile, text_of
 from musicbox_lib.privacy import pseudonyms
 from musicbox_lib.privacy.traces import Traces, values_of
-from musicbox_lib.tables import table
+from musicbox_lib.tables import Column, table
 
 
 @dataclass(frozen=True)
@@ -29,28 +29,35 @@ class Log:
     def user_and_session(self, values: list[str]) -> tuple[str, str]:
         """(session_id, user_id) of a line's values; an empty user where the file names none."""
         user = values[self.columns.index("user_id")] if "user_id" in self.columns else ""
+        if spellings.is_nothing(user, _user_column()):
+            user = ""
         return values[self.columns.index("session_id")], user
 
     def lines(self) -> Iterator[tuple[int, str]]:
-        """The lines after the header with their numbers."""
-        for number, line in enumerate(local_files.lines_of(self.landed), start=1):
+        """The records after the header, each with the number of its first line."""
+        for number, text, _ in records.records_of(local_files.lines_of(self.landed), len(self.columns)):
             if number > 1:
-                yield number, line
+                yield number, text
 
     def values(self, line: str) -> list[str] | None:
-        """A line's values; None where it cannot be read."""
+        """A record's values; None where it cannot be read."""
         if self.is_of_users:
-            values = text_of(line).split(",")
-            return values if len(values) == len(self.columns) and '"' not in line else None
+            values = records.values_of(text_of(line))
+            return values if values is not None and len(values) == len(self.columns) else None
         return values_of(text_of(line), self.columns)
+
+
+def _user_column() -> Column:
+    return next(column for column in table("landing.session_users").columns if column.name == "user_id")
 
 
 def logs() -> list[Log]:
     """Every landed file that names users or sessions: session_users first, for what they say of the logs' sessions.
     Raises DataRefused for a file without a header of the contract, or one that cannot be read."""
     found = []
-    for landed in [*local_files.session_users(), *local_files.session_logs()]:
-        kind = landed.path.partition("/")[0]
+    files = [*local_files.session_users(), *local_files.session_logs(), *local_files.replaced_files()]
+    for landed in files:
+        kind = landed.path.removeprefix(f"{places.REPLACED}/").partition("/")[0]
         first = local_files.first_line(landed)
         found.append(Log(landed, read_header(text_of(first), f"landing/{landed.path}", table(f"landing.{kind}"))))
     return found
@@ -81,7 +88,8 @@ def find_sessions(found: list[Log], traces: Traces) -> None:
 
 def _as_bytes_are_read(words: set[str]) -> set[str]:
     """Words as `local_files.lines_of` shows them."""
-    return {word.encode().decode("latin-1") for word in words}
+    doubled = {word.replace('"', '""') for word in words}
+    return {word.encode().decode("latin-1") for word in words | doubled}
 
 
 def theirs(log: Log, traces: Traces) -> Callable[[int, str], bool]:
@@ -135,4 +143,4 @@ class Copies:
 
 def copies_without(found: list[Log], traces: Traces) -> Copies:
     """Copies of those files without the user's lines, beside them."""
-    return Copies({log.landed: local_files.blanked(log.landed, theirs(log, traces)) for log in found})
+    return Copies({log.landed: local_files.blanked(log.landed, len(log.columns), theirs(log, traces)) for log in found})

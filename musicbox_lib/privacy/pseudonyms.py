@@ -105,12 +105,16 @@ def with_pseudonyms(rows: DataFrame, secret: bytes) -> DataFrame:
     place = len(required_columns(table("landing.session_logs")))
     changed = pseudonym_of(F.col("user_id"), secret)
     fields = F.split("raw_line", ",", -1)
-    after = F.slice(fields, F.lit(place + 2), F.greatest(F.size(fields) - F.lit(place + 1), F.lit(0)))
+    # The optional columns come in any order: the user's is the one with the user in it.
+    after = F.transform(
+        F.slice(fields, F.lit(place + 1), F.greatest(F.size(fields) - F.lit(place), F.lit(0))),
+        lambda value: F.when(value == F.col("user_id"), changed).otherwise(value),
+    )
     plain = F.col("is_parsed") & ~F.contains(F.col("raw_line"), F.lit('"'))
     return rows.withColumns(
         {
             "raw_line": F.when(plain & F.col("user_id").isNull(), F.col("raw_line"))
-            .when(plain, F.concat_ws(",", F.slice(fields, 1, place), F.array(changed), after))
+            .when(plain, F.concat_ws(",", F.slice(fields, 1, place), after))
             .otherwise(masked(F.col("raw_line"))),
             "user_id": changed,
             **{name: _id_or_masked(F.col(name)) for name in ("session_id", "track_id")},

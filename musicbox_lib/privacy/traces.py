@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 import re
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from musicbox_lib import lake
+from musicbox_lib.landing import records, spellings
 from musicbox_lib.landing.places import ALWAYS
 from musicbox_lib.privacy import pseudonyms
 from musicbox_lib.tables import Table, table, tables
@@ -48,8 +48,20 @@ class Traces:
 
     def is_in_text(self, text: str) -> bool:
         """Whether a line that cannot be read holds a name or a session as a whole word."""
-        words = set(BETWEEN.split(text)) & (self.names | self.sessions)
-        return any(map(_tells, words))
+        known = self.names | self.sessions
+        words = set(BETWEEN.split(text)) & known
+        return any(map(_tells, words)) or any(_stands_in(text, word) for word in known if _is_telling(word))
+
+
+def _is_telling(word: str) -> bool:
+    """Whether a word that holds quotes, commas or blanks has enough besides to say whose a line is."""
+    return BETWEEN.search(word) is not None and len(re.findall(r"\w", word)) >= 3 and _tells(word)
+
+
+def _stands_in(text: str, word: str) -> bool:
+    """Whether a word that itself holds quotes or commas stands in a line, in any of the ways to write a quote."""
+    spelled = {word.replace('"', quote) for quote in ('"', '""', '\\"')}
+    return any(re.search(rf"(?<!\w){re.escape(one)}(?!\w)", text) for one in spelled)
 
 
 def _tells(word: str) -> bool:
@@ -66,31 +78,13 @@ def about_users() -> list[Table]:
 
 def values_of(text: str, columns: Sequence[str]) -> list[str] | None:
     """The values of a session log's line; None where their number or one of their types is not the header's."""
-    try:
-        values = next(csv.reader([text]), []) if '"' in text else text.split(",")
-    except csv.Error:  # a field of more than 131,072 characters
+    values = records.values_of(text)
+    if values is None or len(values) != len(columns):
         return None
-    if len(values) != len(columns):
-        return None
-    types = {column.name: column.type for column in table("landing.session_logs").columns}
-    try:
-        for name, value in zip(columns, values, strict=True):
-            if value:
-                _as_type(value, types[name])
-    except ValueError:
+    known = {column.name: column for column in table("landing.session_logs").columns}
+    if not all(spellings.fits(value, known[name]) for name, value in zip(columns, values, strict=True)):
         return None
     return values
-
-
-def _as_type(value: str, spark_type: str) -> None:
-    if spark_type in {"int", "bigint"}:
-        int(value)
-    elif spark_type == "double":
-        float(value)
-    elif spark_type == "date":
-        dt.date.fromisoformat(value)
-    elif spark_type == "boolean" and value.lower() not in {"true", "false"}:
-        raise ValueError(value)
 
 
 def is_theirs(batch: pa.RecordBatch, traces: Traces) -> pa.BooleanArray:

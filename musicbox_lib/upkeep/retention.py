@@ -119,6 +119,7 @@ def _of_landing(keep: int | None) -> Past:
         log: ingest.delivered_on(log.day, held[log.day].inputs).get(log.path, "") for log in logs if log.day in old
     }
     files = tuple(log for log, mark in known.items() if mark.startswith(log.fingerprint))
+    files += tuple(file for file in local_files.replaced_files() if file.day in old)
     return Past(LANDING, tuple(sorted({log.day for log in files})), files)
 
 

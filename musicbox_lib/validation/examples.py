@@ -12,8 +12,9 @@ from musicbox_lib.errors import MusicBoxError
 from musicbox_lib.landing import listing, places
 from musicbox_lib.landing.header import OPTIONAL, read_header, required_columns
 from musicbox_lib.landing.lines import delivered_columns
-from musicbox_lib.landing.misfits import LINE, READ, Misfit, misfits, values_of
+from musicbox_lib.landing.misfits import LINE, WHY, Misfit, misfits
 from musicbox_lib.landing.places import Delivery
+from musicbox_lib.landing.records import values_of
 from musicbox_lib.privacy import pseudonyms
 from musicbox_lib.tables import Expectation, Table, table
 from musicbox_lib.validation.decision import Result, input_of
@@ -189,9 +190,9 @@ def _unread(row: Mapping[str, Any], files: Files) -> list[Fault]:
     types = {column.name: column.type for column in files.landed.columns}
     in_bronze = {delivered: name for name, delivered in files.delivered.items()}
     faults: list[Fault] = [
-        (name, value, READ[types[name]][1])
+        (name, value, WHY[types[name]])
         for name, value in zip(header, values_of(raw_line) or (), strict=True)
-        if value and row[in_bronze[name]] is None and types[name] in READ
+        if value and row[in_bronze[name]] is None and types[name] in WHY
     ]
     return faults or [(LINE, raw_line, "cannot be read by the types of its columns")]
 

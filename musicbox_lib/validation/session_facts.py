@@ -11,6 +11,8 @@ from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING
 
+from musicbox_lib.landing.torn import is_well_formed
+
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
@@ -64,11 +66,10 @@ def with_row_facts(events: DataFrame) -> DataFrame:
 
 
 def open_quotes() -> Column:
-    """1 where the line opens a quote that it does not close, else 0."""
+    """1 where quotes are not as RFC 4180 has them: around a whole value, doubled inside it; else 0."""
     from pyspark.sql import functions as F
 
-    quotes = F.length("raw_line") - F.length(F.replace(F.col("raw_line"), F.lit('"'), F.lit("")))
-    return F.when(F.contains("raw_line", F.lit('"')), quotes % 2).otherwise(0)
+    return (~is_well_formed(F.col("raw_line"))).cast("int")
 
 
 def breaks(rule: str) -> str:
