@@ -2,7 +2,7 @@
 
 A cell is one world and one seed: generated, then trained and scored by the DAGs' jobs as of its last day, then every
 policy is held against the truth, which no job opened. A measured cell is kept in bench/results/quality and not measured
-again; remove its file to have it so. `--size full` writes docs/quality.md.
+again; remove its file to have it so. `--size full` writes docs/measured/quality.md.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from musicbox_lib.synthetic.generate import generate
 from musicbox_lib.synthetic.world import load_world
 
 RESULTS = Path(__file__).parent / "results" / "quality"
-PAGE = PROJECT / "docs" / "quality.md"
+PAGE = PROJECT / "docs" / "measured" / "quality.md"
 FIRST_DAY = dt.date(2026, 9, 7)
 
 

@@ -1,8 +1,7 @@
-"""The reference pages of the docs site, generated from the contract and the code at every build.
+"""The reference pages of the docs site, generated from the contract and the code before every build.
 
-MkDocs loads this file as a hook (`docs/site/mkdocs.yml`). The pages are not committed: they cannot disagree with the
-code, and a change of a schema is one diff, not two. Needs the jobs environment, whose programs it asks for their
-arguments.
+`docs/site/conf.py` calls `write`. The pages are not committed: so they cannot disagree with the code, and a change of a
+schema is one diff, not two. Needs the jobs environment, whose programs it asks for their arguments.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from collections.abc import Iterable
 from functools import cache
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from musicbox_lib import job
 from musicbox_lib.cli import app
@@ -24,30 +23,14 @@ from musicbox_lib.settings import PROJECT, Settings
 from musicbox_lib.tables import Expectation, Table, tables
 from musicbox_lib.views import views
 
-if TYPE_CHECKING:
-    from mkdocs.config.defaults import MkDocsConfig
-    from mkdocs.structure.files import Files
 
-DOCS = PROJECT / "docs"
-LISTED = {"Decisions": "decisions", "Measured": "measured"}
-"""Sections of the navigation that list a folder's pages by their titles, in the order of the file names."""
-
-
-def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Add the folders that are listed as they are, so that a new decision needs no entry in the navigation."""
-    for section, folder in LISTED.items():
-        pages = [{title(path): f"{folder}/{path.name}"} for path in sorted((DOCS / folder).glob("*.md"))]
-        (config.nav or []).append({section: pages})
-    return config
-
-
-def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the generated pages to the site."""
-    from mkdocs.structure.files import File
-
+def write(docs: Path) -> None:
+    """Write each page below `docs`; one that is as it was keeps its time stamp, so Sphinx does not read it again."""
     for place, text in pages().items():
-        files.append(File.generated(config, place, content=text))
-    return files
+        target = docs / place
+        if not target.is_file() or target.read_text() != text:
+            target.parent.mkdir(exist_ok=True)
+            target.write_text(text)
 
 
 def pages() -> dict[str, str]:
@@ -60,16 +43,17 @@ def pages() -> dict[str, str]:
     }
 
 
-def title(path: Path) -> str:
-    """The first heading of a Markdown file, without its mark."""
-    return path.read_text().splitlines()[0].lstrip("# ")
-
-
 def grid(head: tuple[str, ...], rows: Iterable[Iterable[object]]) -> str:
     """A Markdown table; empty where there is no row. Cells may hold Markdown; pipes and line ends are escaped."""
     cells = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
     lines = [head, ("---",) * len(head), *cells]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n\n" if cells else ""
+
+
+def prose(text: str) -> str:
+    """A sentence as Markdown: signs that would be markup are escaped, but for those in inline code."""
+    parts = text.split("`")
+    return "`".join(part if at % 2 else escape(part, quote=False).replace("*", "\\*") for at, part in enumerate(parts))
 
 
 def code(text: object) -> str:
@@ -87,7 +71,7 @@ def codes(texts: Iterable[object]) -> str:
 
 def tables_page() -> str:
     """Every table by stage, with grain, columns, checks and rules; then the views."""
-    parts = ["# Tables\n\nGenerated from `schemas/`. Paths of a stage are folders of the lake, days are partitions.\n\n"]
+    parts = ["# Tables\n\nGenerated from `schemas/`. A stage is a folder of the lake, a day is a partition.\n\n"]
     parts.append(grid(("table", "grain", "what it holds"), map(_overview, tables().values())))
     users = uses(PROJECT / "jobs")
     for stage, about in STAGES.items():
@@ -96,12 +80,12 @@ def tables_page() -> str:
             if table.stage == stage:
                 parts.append(_table(table, users[table.name].written_by, users[table.name].read_by))
     parts.append("## Views\n\nNamed queries, the same in `musicbox sql` and over JDBC.\n\n")
-    parts.append(grid(("view", "what it answers"), ((code(name), escape(view.about)) for name, view in views().items())))
+    parts.append(grid(("view", "what it answers"), ((code(name), prose(view.about)) for name, view in views().items())))
     return "".join(parts)
 
 
 def _overview(table: Table) -> tuple[str, str, str]:
-    return f"[{table.name}](#{anchor(table.name)})", codes(table.grain), escape(table.about)
+    return f"[{table.name}](#{anchor(table.name)})", codes(table.grain), prose(table.about)
 
 
 def anchor(heading: str) -> str:
@@ -111,17 +95,17 @@ def anchor(heading: str) -> str:
 
 def _table(table: Table, written_by: list[str], read_by: list[str]) -> str:
     columns = (
-        (code(column.name), code(column.type), "" if column.nullable else "not null", escape(column.about))
+        (code(column.name), code(column.type), "" if column.nullable else "not null", prose(column.about))
         for column in table.columns
     )
-    checks = ((code(check.name), escape(check.about), code(check.sql)) for check in table.checks)
+    checks = ((code(check.name), prose(check.about), code(check.sql)) for check in table.checks)
     facts = [
         f"Grain: {codes(table.grain)}. Partitioned by {codes(table.partition) or 'nothing'}. Format: {table.format}.",
         f"Written by {_jobs(written_by)}; read by {_jobs(read_by)}.",
     ]
     return "".join(
         [
-            f"### {table.name}\n\n{escape(table.about)}\n\n{' '.join(facts)}\n\n",
+            f"### {table.name}\n\n{prose(table.about)}\n\n{' '.join(facts)}\n\n",
             grid(("column", "type", "", "meaning"), columns),
             "Checks, which the table itself enforces on every writer:\n\n" if table.checks else "",
             grid(("check", "what must hold", "condition"), checks),
@@ -132,11 +116,11 @@ def _table(table: Table, written_by: list[str], read_by: list[str]) -> str:
 
 
 def _rule(rule: Expectation) -> tuple[str, ...]:
-    bounds = [f"{name}={value!r}" for name, value in rule.kwargs.items()]
+    bounds = [code(f"{name}={value!r}") for name, value in rule.kwargs.items()]
     if rule.usual is not None:
-        bounds.append(f"within five spreads of the last 28 nights (floor {rule.usual.floor:g}, {rule.usual.share:g})")
-    about = escape(rule.about)
-    return code(rule.rule), rule.scope, rule.severity, about, f"{code(rule.type)} {escape('; '.join(bounds))}"
+        floor = f"at least {rule.usual.floor:g}" if rule.usual.floor else f"at least {rule.usual.share:g} of the median"
+        bounds.append(f"within five spreads of the last 28 nights, {floor}")
+    return code(rule.rule), rule.scope, rule.severity, prose(rule.about), "; ".join([code(rule.type), *bounds])
 
 
 def _jobs(names: list[str]) -> str:
@@ -167,19 +151,20 @@ def _job(name: str, about: str, parser: Any) -> str:
         kinds = {ReadPartition.parse: "reads", WritePartition.parse: "writes"}
         kind = kinds.get(action.type, "value")
         of_table = names.get(action.dest, "") if kind != "value" else ""
-        link = f"[{of_table}](tables.md#{anchor(of_table)})" if of_table else escape(action.help or "")
+        link = f"[{of_table}](tables.md#{anchor(of_table)})" if of_table else prose(action.help or "")
         if action.dest != "help":
             rows.append((code(action.option_strings[-1]), kind, link, "" if action.required else "optional"))
     order = ("reads", "writes", "value")
     rows.sort(key=lambda row: order.index(row[1]))
-    return f"## {name}\n\n{escape(about.strip())}\n\n{grid(('argument', 'kind', 'table or meaning', ''), rows)}"
+    head = ("argument", "kind", "table or meaning", "")
+    return f"## {name}\n\n{prose(' '.join(about.split()))}\n\n{grid(head, rows)}"
 
 
 def _dag(path: Path) -> tuple[str, str, str]:
     text = path.read_text()
     tasks = re.findall(r"\bjob\.([a-z0-9_]+)\(", text)
     known = [name for name in dict.fromkeys(tasks) if (PROJECT / "jobs" / f"{name}.py").is_file()]
-    return code(path.stem), escape(ast.get_docstring(ast.parse(text)) or ""), _jobs(known) if known else ""
+    return code(path.stem), prose(ast.get_docstring(ast.parse(text)) or ""), _jobs(known) if known else ""
 
 
 # ── commands and settings ─────────────────────────────────────────────────────────────────────────────────────
@@ -195,33 +180,32 @@ def cli_page() -> str:
         parts.append(grid(("argument", "meaning", "default"), map(_parameter, command.params)))
     parts.append("## make\n\n")
     targets = re.findall(r"^([a-z-]+):.*?## (.*)$", (PROJECT / "Makefile").read_text(), re.M)
-    parts.append(grid(("target", "what it does"), ((code(f"make {name}"), escape(about)) for name, about in targets)))
+    parts.append(grid(("target", "what it does"), ((code(f"make {name}"), prose(about)) for name, about in targets)))
     return "".join(parts)
 
 
 def paragraphs(text: str) -> str:
     """A docstring as Markdown paragraphs."""
-    return "\n\n".join(" ".join(part.split()) for part in inspect.cleandoc(text).split("\n\n"))
+    return "\n\n".join(prose(" ".join(part.split())) for part in inspect.cleandoc(text).split("\n\n"))
 
 
 def _parameter(parameter: Any) -> tuple[str, str, str]:
     name = parameter.opts[0] if parameter.opts[0].startswith("-") else parameter.opts[0].upper()
     plain = parameter.default is None or parameter.default is False or parameter.default == ""
     default = "required" if parameter.required else "" if plain else code(parameter.default)
-    return code(name), escape(parameter.help or ""), default
+    return code(name), prose(parameter.help or ""), default
 
 
 def settings_page() -> str:
     """Every setting as the variable that sets it, with type, default and meaning."""
     rows = []
     for name, field in Settings.model_fields.items():
-        default = str(field.default).replace(f"{PROJECT.parent}/", "../").replace(f"{PROJECT}/", "")
+        default = str(field.default).replace(f"{PROJECT}/", "").replace(f"{PROJECT.parent}/", "../")
         kind = str(getattr(field.annotation, "__name__", field.annotation))
-        rows.append((code(f"MUSICBOX_{name.upper()}"), code(kind), code(default), escape(settings_meanings()[name])))
+        rows.append((code(f"MUSICBOX_{name.upper()}"), code(kind), code(default), prose(settings_meanings()[name])))
     head = (
-        "# Settings\n\nGenerated from `musicbox_lib/settings.py`. Each is an environment variable. Relative paths count "
-        "from the directory of the process, but for the defaults of the schemas, jars and tests, which count from the "
-        "project.\n\n"
+        "# Settings\n\nGenerated from `musicbox_lib/settings.py`. Each is an environment variable. Relative paths start "
+        "at the directory of the process; the defaults of the schemas, jars and tests start at the project.\n\n"
     )
     return head + grid(("variable", "type", "default", "meaning"), rows)
 
