@@ -204,8 +204,8 @@ def settings_page() -> str:
         kind = str(getattr(field.annotation, "__name__", field.annotation))
         rows.append((code(f"MUSICBOX_{name.upper()}"), code(kind), code(default), prose(settings_meanings()[name])))
     head = (
-        "# Settings\n\nGenerated from `musicbox_lib/settings.py`. Each is an environment variable. Relative paths start "
-        "at the directory of the process; the defaults of the schemas, jars and tests start at the project.\n\n"
+        "# Settings\n\nGenerated from `musicbox_lib/settings.py`. Each is an environment variable. Relative paths "
+        "start at the directory of the process; the defaults of the schemas, jars and tests start at the project.\n\n"
     )
     return head + grid(("variable", "type", "default", "meaning"), rows)
 
