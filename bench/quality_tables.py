@@ -131,13 +131,21 @@ def _targets(cells: list[Found], judged: list[Found]) -> str:
         ("the served list: gap / coverage / ILD", ".68 / .35 / .40", served),
         ("actor alone", "≥ .72", _over(cells, "ddpg_w_actor", "gap_closed")),
         ("DR and SNIPS intervals that contain the truth", ".93-.97", _held(judged)),
-        ("real log: MAA, next-step accuracy, calibration", "≥ .59, ≥ .74, ≤ .02", "[Skip prediction](skip_prediction.md)"),
+        (
+            "real log: MAA, next-step accuracy, calibration",
+            "≥ .59, ≥ .74, ≤ .02",
+            "[Skip prediction](skip_prediction.md)",
+        ),
         (
             f"about {4 * cells[0]['users']:,} sessions, everything",
             "10,000 in ≤ 5 min",
             f"{np.nanmean(minutes):.1f} min",
         ),
-        ("10,000 users; 15-step score; autoencoders; action-head DQN; the prototype's pair", "as planned", "not measured yet"),
+        (
+            "10,000 users; 15-step score; autoencoders; action-head DQN; the prototype's pair",
+            "as planned",
+            "not measured yet",
+        ),
     ]
     lines = ["| what | target | measured |", "|---|---|---|"]
     return "\n".join([*lines, *(f"| {what} | {target} | {measured} |" for what, target, measured in rows)]) + "\n"
