@@ -120,7 +120,7 @@ test-all: .setup/ready  ## the slow tests too
 	exit $$failed
 
 faults: .setup/ready  ## every fault, kill -9 to full disks, and their table (an hour; KILLS=2 for less)
-	@$(ENVIRONMENT) && MUSICBOX_FAULT_TABLE=bench/results/faults MUSICBOX_KILLS=$(or $(KILLS),20) .venv/bin/python -m pytest tests/faults
+	@$(ENVIRONMENT) && MUSICBOX_FAULT_TABLE=bench/results/faults MUSICBOX_KILLS=$(or $(KILLS),20) .venv/bin/python -m pytest tests/faults$(if $(KILLS),, && .venv/bin/python -m bench.pages faults)
 
 lint: .setup/ready  ## ruff and strict mypy
 	@.venv/bin/ruff check .

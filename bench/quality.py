@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import judge, quality_tables
+from bench import judge, pages, quality_tables
 from bench.measured import Row
 from bench.world_jobs import run_jobs
 from musicbox_lib.settings import PROJECT, settings
@@ -67,7 +67,7 @@ def run(size: str) -> list[Row]:
     judged = kept(RESULTS / f"judge-{logs}-{worlds}.json", lambda: judge.run(size))
     text = quality_tables.markdown(found, judged)
     if size == "full":
-        PAGE.write_text(text)
+        PAGE.write_text(f"{text}\n{pages.recorded()} Cells that were kept may be older.\n")
     quality_tables.show(text)
     return [
         {
