@@ -30,8 +30,6 @@ myst_heading_anchors = 3
 highlight_language = "none"
 # Every reference to a page, a heading or a file must resolve; -W makes it an error.
 nitpicky = True
-# Nothing is looked up in other projects' pages.
-html_last_updated_fmt = None
 
 
 def setup(app: Sphinx) -> None:
