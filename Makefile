@@ -119,8 +119,8 @@ test-all: .setup/ready  ## the slow tests too
 	.venv-train/bin/python -m pytest tests/train || failed=1
 	exit $$failed
 
-faults: .setup/ready  ## every fault, kill -9 to full disks, and their table (an hour; KILLS=2 for less)
-	@$(ENVIRONMENT) && MUSICBOX_FAULT_TABLE=bench/results/faults MUSICBOX_KILLS=$(or $(KILLS),20) .venv/bin/python -m pytest tests/faults$(if $(KILLS),, && .venv/bin/python -m bench.pages faults)
+faults: .setup/ready  ## every fault, kill -9 to full disks, and their page in docs/measured (hours; KILLS=2 for less and no page)
+	@$(ENVIRONMENT) && MUSICBOX_FAULT_TABLE=bench/results/faults MUSICBOX_KILLS=$(or $(KILLS),20) MUSICBOX_FAULT_PAGE=$(if $(KILLS),,faults) exec .venv/bin/python -m pytest tests/faults
 
 lint: .setup/ready  ## ruff and strict mypy
 	@.venv/bin/ruff check .
@@ -128,8 +128,7 @@ lint: .setup/ready  ## ruff and strict mypy
 	.venv/bin/mypy
 
 docs: .setup/ready  ## the docs site in .site/, with links checked and nothing loaded from outside
-	@$(ENVIRONMENT) && .venv/bin/python -m sphinx -q -W --keep-going -c docs/site -d .site/.doctrees docs .site
-	echo "open .site/index.html"
+	@$(ENVIRONMENT) && exec .venv/bin/python -m sphinx -q -W --keep-going -c docs/site -d .site/.doctrees docs .site
 
 bench: .setup/ready  ## every bench at its small size; NAME=scoring SIZE=full for one in full
 	@$(ENVIRONMENT) && .venv/bin/python -m bench $(if $(NAME),--name "$(NAME)") $(if $(SIZE),--size "$(SIZE)")

@@ -1,14 +1,11 @@
 """Measured tables in the docs. A page of docs/measured has one part between two marks, which a run at full size writes
-anew: what was measured, when, with which version and on which machine.
-
-`python -m bench.pages faults` puts the table that `make faults` left in bench/results into its page."""
+anew: what was measured, when, with which version and on which machine."""
 
 from __future__ import annotations
 
 import datetime as dt
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +14,6 @@ from bench.measured import Row
 from musicbox_lib.settings import PROJECT
 
 MEASURED = PROJECT / "docs" / "measured"
-RESULTS = Path(__file__).parent / "results"
 START, END = "<!-- measured -->", "<!-- /measured -->"
 ADDITIONS = 20_000_000
 
@@ -71,8 +67,3 @@ def table_of(rows: Sequence[Row]) -> str:
         )  # fmt: skip
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    name = sys.argv[1]
-    put(MEASURED / f"{name}.md", (RESULTS / f"{name}.md").read_text(), recorded())
