@@ -22,7 +22,7 @@ export Q ?=
 # When make began: the demo tells how long all of it took, set-up included.
 export MUSICBOX_DEMO_STARTED := $(shell date +%s)
 
-.PHONY: help setup demo test test-all faults bench lint train nightly backfill sql sql-server report airflow clean
+.PHONY: help setup demo test test-all faults bench lint docs train nightly backfill sql sql-server report airflow clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -122,13 +122,16 @@ test-all: .setup/ready  ## the slow tests too
 	.venv-train/bin/python -m pytest tests/train || failed=1
 	exit $$failed
 
-faults: .setup/ready  ## every fault, kill -9 to full disks, and their table (an hour; KILLS=2 for less)
-	@$(ENVIRONMENT) && MUSICBOX_FAULT_TABLE=bench/results/faults MUSICBOX_KILLS=$(or $(KILLS),20) exec .venv/bin/python -m pytest tests/faults
+faults: .setup/ready  ## every fault, kill -9 to full disks, and their page in docs/measured (hours; KILLS=2 for less and no page)
+	@$(ENVIRONMENT) && MUSICBOX_FAULT_TABLE=bench/results/faults MUSICBOX_KILLS=$(or $(KILLS),20) MUSICBOX_FAULT_PAGE=$(if $(KILLS),,faults) exec .venv/bin/python -m pytest tests/faults
 
 lint: .setup/ready  ## ruff and strict mypy
 	@.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+
+docs: .setup/ready  ## the docs site in .site/, with links checked and nothing loaded from outside
+	@$(ENVIRONMENT) && exec .venv/bin/python -m sphinx -q -W --keep-going -c docs/site -d .site/.doctrees docs .site
 
 bench: .setup/ready  ## every bench at its small size; NAME=scoring SIZE=full for one in full
 	@$(ENVIRONMENT) && exec .venv/bin/python -m bench $(if $(NAME),--name "$(NAME)") $(if $(SIZE),--size "$(SIZE)")
@@ -156,5 +159,5 @@ report: .setup/ready  ## RUN_DATE=2026-11-05: write that night's page and print 
 airflow: .setup/ready  ## the scheduler and the UI on http://127.0.0.1:8080, for development
 	@$(ENVIRONMENT) && exec .venv-airflow/bin/python -m musicbox_lib.run_airflow
 
-clean:  ## remove environments, jars, Airflow's home and stamps; the lake stays
-	rm -rf .venv .venv-airflow .venv-train .uv .jars .setup .airflow .mypy_cache .ruff_cache .pytest_cache spark-warehouse
+clean:  ## remove environments, jars, Airflow's home, the docs site and stamps; the lake stays
+	rm -rf .venv .venv-airflow .venv-train .uv .jars .setup .airflow .site .mypy_cache .ruff_cache .pytest_cache spark-warehouse

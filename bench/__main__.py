@@ -1,5 +1,5 @@
 """Run the benches: `python -m bench [--name scoring] [--size small|full]`; each prints a table and writes
-bench/results/NAME.json."""
+bench/results/NAME.json. A full run also writes the bench's page in docs/measured, where it has one."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 import bench
+from bench import pages
 from bench.measured import Row
 from musicbox_lib import stopping
 from musicbox_lib.errors import MusicBoxError
@@ -26,6 +27,7 @@ COLUMNS = ("case", "size", "seconds", "rate", "peak_mb", "vs", "ratio")
 SHARED = {
     "__main__",
     "measured",
+    "pages",
     "generated_log",
     "quality_tables",
     "obp_estimates",
@@ -49,6 +51,8 @@ def run(name: str, size: str) -> list[Row]:
     Console(width=140).print(grid)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(rows, indent=1) + "\n")
+    if size == "full" and pages.has_page(name):
+        pages.put(pages.MEASURED / f"{name}.md", pages.table_of(rows), pages.recorded())
     return rows
 
 

@@ -2,7 +2,7 @@
 
 A cell is one world and one seed: generated, then trained and scored by the DAGs' jobs as of its last day, then every
 policy is held against the truth, which no job opened. A measured cell is kept in bench/results/quality and not measured
-again; remove its file to have it so. `--size full` writes docs/quality.md.
+again; remove its file to have it so. `--size full` writes docs/measured/quality.md.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import judge, quality_tables
+from bench import judge, pages, quality_tables
 from bench.measured import Row
 from bench.world_jobs import run_jobs
 from musicbox_lib.settings import PROJECT, settings
@@ -26,7 +26,7 @@ from musicbox_lib.synthetic.generate import generate
 from musicbox_lib.synthetic.world import load_world
 
 RESULTS = Path(__file__).parent / "results" / "quality"
-PAGE = PROJECT / "docs" / "quality.md"
+PAGE = PROJECT / "docs" / "measured" / "quality.md"
 FIRST_DAY = dt.date(2026, 9, 7)
 
 
@@ -67,7 +67,7 @@ def run(size: str) -> list[Row]:
     judged = kept(RESULTS / f"judge-{logs}-{worlds}.json", lambda: judge.run(size))
     text = quality_tables.markdown(found, judged)
     if size == "full":
-        PAGE.write_text(text)
+        PAGE.write_text(f"{text}\n{pages.recorded()} Cells that were kept may be older.\n")
     quality_tables.show(text)
     return [
         {

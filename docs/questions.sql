@@ -1,7 +1,7 @@
--- Twenty questions to the lake, in words that both engines understand:
+-- Twenty questions to the lake, in SQL that both engines understand:
 --   .venv/bin/musicbox sql --file docs/questions.sql                     (DuckDB)
 --   beeline -u jdbc:hive2://127.0.0.1:10000/ -f docs/questions.sql       (after `make sql-server`)
--- tests/e2e/test_questions.py asks each of both and compares the answers. What to mind in a question for both:
+-- tests/e2e/test_questions.py runs each in both and compares the answers. Rules for a question that must work in both:
 -- quote a name that is also a word of SQL as w."table"; order by every column that could tie, and say where nulls go;
 -- explode() a list, or map_keys() of a map, and look into a map with inputs['name'];
 -- a share is count(*) FILTER (WHERE ...) / count(*), because a literal 1.0 is a decimal in Spark and avg() rounds it;

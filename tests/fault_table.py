@@ -67,7 +67,7 @@ class FaultTable:
         return [Row(fault, done, tried.figure, tried.result) for (fault, done), tried in found]
 
     def as_markdown(self) -> str:
-        """The table as the README has it."""
+        """The table as docs/measured/faults.md has it."""
         lines = [f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
         cells = [[word.replace("|", "\\|") for word in asdict(row).values()] for row in self.rows()]
         return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in cells)]) + "\n"

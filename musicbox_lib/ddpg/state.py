@@ -13,16 +13,17 @@ from musicbox_lib.training.reward import REWARDS
 ROWS = 2_000
 """Rows gathered at a time: 2,000 x 64 x 40 floats are 20 MB."""
 LAST = 5
-"""The shortest window, as the seed's autoencoder reads it."""
+"""The shortest window, as the prototype's autoencoder read it (docs/method.md#sources-of-constants)."""
 WINDOWS = 3
 """Last 5 plays, the session, all 64."""
 DECAY = 0.7
-"""Of the moving average of skips: the streak as QUALITY.md section 1 has it."""
+"""Of the moving average of skips (docs/method.md#contexts-and-state)."""
 COUNT_PRIOR = 2.0
 """Plays' worth of nothing that draws a centroid to zero and its confidence n/(n+2) to 0 while little was heard."""
 SKIP_PRIOR = (0.5172, 10.0)
-"""Skip rate of the real log [P] and the plays it weighs in a user's own rate: a user's level has a deviation of
-about .2 around it (logit N(0, 1)), so its variance .04 against .25 a play makes 6; 10 is on the careful side."""
+"""Skip rate of the dataset's mini set and the plays it weighs in a user's own rate: a user's level has a deviation of
+about .2 around it (logit N(0, 1)), so its variance .04 against .25 a play makes 6; 10 is on the careful side
+(docs/method.md#sources-of-constants)."""
 SCALARS = 6 + 1 + 4 + 3 + len(CONTEXT_TYPES) + 2 + 1 + 1 + 2 + 1
 """Confidences, moving average, last grade, place, context, hour, shuffle, premium, user, quality of liked."""
 

@@ -30,10 +30,10 @@ Evidence = Literal["ok", "low_ess", "no_support", "no_propensity", "no_liked_pla
 Measure = Literal["dm", "ips", "snips", "dr", "dr_clipped"]
 
 DRAWS = 2000
-"""Bootstrap draws of an interval (QUALITY.md 3)."""
+"""Bootstrap draws of an interval (docs/method.md#estimators)."""
 MIN_ESS = 100.0
 MIN_ESS_SHARE = 0.02
-"""No number below (QUALITY.md 4): a handful of plays would speak for the whole policy."""
+"""No number below (docs/method.md#evidence): a handful of plays would speak for the whole policy."""
 CLIP = 10.0
 """Bound of a weight in the clipped estimate: no play counts for more than ten (Bottou et al., JMLR 2013, bound theirs
 where the largest few plays begin)."""

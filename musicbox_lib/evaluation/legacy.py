@@ -1,7 +1,8 @@
-"""The seed's skip rate: of the tracks recommended at the middle of a session, those that occur in the rest of the same
-session, and how often they were skipped there. Few do, and they are those that the log would have played anyway, so it
-stands beside the counterfactual estimates for comparison with the seed only. As in the seed the slate is the three
-likeliest tracks; equal ones share a place (`policies.slates.top_shares`), so counts of them are expected numbers."""
+"""The prototype's skip rate (docs/method.md#the-prototype): of the tracks recommended at the middle of a session, those
+that occur in the rest of the same session, and how often they were skipped there. Few do, and they are those that the
+log would have played anyway, so it stands beside the counterfactual estimates for comparison with the prototype only.
+As in the prototype the slate is the three likeliest tracks; equal ones share a place (`policies.slates.top_shares`),
+so counts of them are expected numbers."""
 
 from __future__ import annotations
 

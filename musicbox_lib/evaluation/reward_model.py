@@ -17,8 +17,9 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 USER_PRIOR_PLAYS = 10.0
-"""Plays at the overall rate that a user starts with: users' levels differ by about 1 in logits (QUALITY.md 1), a
-variance near .04 in rates against .25 of a single play, so 6; a little more because a user's plays hang together."""
+"""Plays at the overall rate that a user starts with: users' levels differ by about 1 in logits, a variance near .04 in
+rates against .25 of a single play, so 6; a little more because a user's plays hang together
+(docs/method.md#sources-of-constants)."""
 _EDGE = 0.01
 # Rates are kept off 0 and 1, where a logit ends.
 

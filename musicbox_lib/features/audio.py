@@ -18,7 +18,7 @@ LEGACY = (
     *("acousticness", "beat_strength", "bounciness", "danceability"),
     *("energy", "liveness", "speechiness", "valence"),
 )
-"""The seed's eight columns, which its diversity takes unscaled."""
+"""The prototype's eight columns, which its diversity takes unscaled (docs/method.md#the-prototype)."""
 LIMIT = 5.0
 """Scaled values are cut at five deviations, or one broken value would rule a track's cosines."""
 
@@ -47,7 +47,7 @@ def scaled_audio(tracks: pd.DataFrame) -> tuple[NDArray[np.float32], NDArray[np.
 
 
 def legacy_audio(tracks: pd.DataFrame) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """(K, 8) the seed's columns as delivered, and (K,) which tracks have all eight."""
+    """(K, 8) the prototype's columns as delivered, and (K,) which tracks have all eight."""
     values = _numbers(tracks, LEGACY)
     complete = np.asarray(np.isfinite(values).all(axis=1))
     return values.astype(np.float32), complete

@@ -28,10 +28,12 @@ UNIT = 10_000
 """Residuals are summed as whole ten-thousandths: sums of integers do not depend on the order in which partitions
 arrive, so a re-run gives the same bits."""
 USER_PRIOR = (0.4, 5.0)
-"""Reward of the real log (.333 not skipped, .02 to .13 skip_3 only [P]) and the plays it weighs in a user's mean: a
-user's level has a variance of about .04, a play one of .2. An offset of the first is taken out with the places."""
+"""Reward of the real log (.333 not skipped, .02 to .13 skip_3 only) and the plays it weighs in a user's mean: a user's
+level has a variance of about .04, a play one of .2 (docs/method.md#sources-of-constants). An offset of the first is
+taken out with the places."""
 PLACES = 6
-"""The real log's skip rate climbs from .377 to .53 over the first five places and is level from there [P]."""
+"""The real log's skip rate climbs from .377 to .53 over the first five places and is level from there
+(docs/method.md#the-generated-world)."""
 DESCRIBED = ("title", "artist", "genre", "release_year", "duration", "preview_url")
 
 

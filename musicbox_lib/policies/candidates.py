@@ -16,7 +16,7 @@ FloatArray = npt.NDArray[np.float64]
 Scores = npt.NDArray[Any]
 
 LIMIT = 200
-"""Candidates that a policy weighs at most: QUALITY 2 asks for 50 to 200."""
+"""Candidates that a policy weighs at most: 50 to 200 measured alike (docs/method.md#serving)."""
 
 
 def drop_heard(tracks: Int32Array, contexts: ContextBlock) -> Int32Array:

@@ -25,7 +25,7 @@ SIMILARITIES = 4_000_000
 """Similarities held at a time (32 MB)."""
 PLAYED = np.array([1.0, 0.8, 0.6, 0.5, 0.5])
 """What a play of the running session counts in its vector, by grade 0 to 3, then unlabelled: what was played says
-almost as much of a mood as how it was answered (QUALITY.md section 1)."""
+almost as much of a mood as how it was answered (docs/method.md#sources-of-constants)."""
 
 
 @dataclass(frozen=True)

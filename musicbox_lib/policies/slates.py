@@ -17,8 +17,8 @@ from musicbox_lib.policies.interface import SOURCES, Candidates
 if TYPE_CHECKING:
     from musicbox_lib.policies.catalogue import Catalogue
 
-# Maximal marginal relevance at lambda .1 (QUALITY 2): .1 of a score for a slate neighbour of cosine 1. Scores go
-# through a softmax of temperature .05, so in log chance that is .1 / .05.
+# Maximal marginal relevance at lambda .1 (docs/method.md#serving): .1 of a score for a slate neighbour of cosine 1.
+# Scores go through a softmax of temperature .05, so in log chance that is .1 / .05.
 MMR_LAMBDA = 0.1
 MMR_TEMPERATURE = 0.05
 

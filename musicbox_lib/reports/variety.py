@@ -30,7 +30,7 @@ class Tracks:
     units: npt.NDArray[np.float32]
     """(K, d) unit vectors in that space; NaN rows for tracks that have none."""
     legacy_units: npt.NDArray[np.float32] | None
-    """(K, 8) unit vectors of the seed's eight audio columns, unscaled; None where no track has them."""
+    """(K, 8) unit vectors of the prototype's eight audio columns, unscaled; None where no track has them."""
     plays: npt.NDArray[np.int64]
     """(K,)"""
 

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column
 
 REWARDS = (1.0, 0.6, 0.1, 0.0)
-"""By grade: not skipped, skip_3 only, skip_2, skip_1 (QUALITY.md section 2)."""
+"""By grade: not skipped, skip_3 only, skip_2, skip_1 (docs/method.md#reward)."""
 
 
 def reward(grade: Column) -> Column:

@@ -1,7 +1,8 @@
 """Every test here carries `@pytest.mark.fault(fault, what was done)`; the run ends with their table.
 
 A test gives a figure with `record_property("figure", "20/20 the same content")`; without one the row counts the tests
-that passed. `MUSICBOX_FAULT_TABLE=PATH` writes the table to PATH.md and PATH.json as well.
+that passed. `MUSICBOX_FAULT_TABLE=PATH` writes the table to PATH.md and PATH.json as well,
+`MUSICBOX_FAULT_PAGE=faults` into docs/measured/faults.md where every test passed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 from fault_table import FaultTable
+
+from bench import pages
 
 TABLE = pytest.StashKey[FaultTable]()
 OUTCOMES = {"passed": "passed", "failed": "failed", "skipped": "skipped"}
@@ -47,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         raise pytest.UsageError(f"a test of tests/faults has no @pytest.mark.fault(fault, what was done): {bare[0]}")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:
     table = config.stash.get(TABLE, None)
     if table is None:
         return
@@ -56,3 +59,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"{row.result:<9} {row.fault}: {row.done}: {row.figure}")
     if place := os.environ.get("MUSICBOX_FAULT_TABLE"):
         table.write(Path(place))
+    # A table with a failure stays out of the docs.
+    if (name := os.environ.get("MUSICBOX_FAULT_PAGE")) and exitstatus == 0:
+        pages.put(pages.MEASURED / f"{name}.md", table.as_markdown(), pages.recorded())

@@ -1,4 +1,4 @@
-"""The seed's skip rate: matches of slates against the rest of the session, counted by hand."""
+"""The prototype's skip rate: matches of slates against the rest of the session, counted by hand."""
 
 from __future__ import annotations
 
