@@ -1,7 +1,7 @@
 """What days that a night does not judge have to do with its sessions: earlier plays, and versions that give way.
 
-What is asked of the tables that the night writes is checkpointed: Spark computes a cached frame anew once a table that it
-was made from is written, and would then see the answer that it just wrote (8 rows stayed on both days).
+What is asked of the tables that the night writes is checkpointed: Spark computes a cached frame anew once a table that
+it was made from is written, and would then see the answer that it just wrote (8 rows stayed on both days).
 """
 
 from __future__ import annotations
