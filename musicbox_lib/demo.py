@@ -35,8 +35,6 @@ def say(line: str = "") -> None:
 
 CHAPTERS: list[str] = []
 """Those begun."""
-STARTED_LAST: list[subprocess.Popen[bytes]] = []
-"""The command at work."""
 
 
 def chapter(title: str) -> None:
@@ -58,17 +56,11 @@ def run_dag(dag_id: str, *days: str) -> None:
 
 def _run(words: list[str]) -> None:
     # In a group of its own, an interrupt of the terminal's reaches it through this process alone.
-    STARTED_LAST[:] = [subprocess.Popen(words, cwd=PROJECT, process_group=0)]
-    ended = STARTED_LAST[0].wait()
+    ended = subprocess.run(words, cwd=PROJECT, check=False, process_group=0).returncode
     if ended:
         tried = " ".join(words[-4:])
-        raise MusicBoxError(f"the demo stops here: `{tried}` ended with {ended}, for the reason above.")
-
-
-def say_stopped(sentence: str) -> None:
-    """The stop's sentence, where the command at work has not said its own."""
-    if not STARTED_LAST or STARTED_LAST[0].poll() not in stopping.EXIT_CODES:
-        sys.stderr.write(f"musicbox: {sentence}\n")
+        why = "was stopped" if ended in stopping.EXIT_CODES else f"ended with {ended}, for the reason above"
+        raise MusicBoxError(f"the demo stops here: `{tried}` {why}.")
 
 
 def free_lake() -> Path:
@@ -148,7 +140,6 @@ def main() -> int:
         with stopping.stoppable(
             lambda: f"the demo ({CHAPTERS[-1] if CHAPTERS else 'its start'})",
             "`make demo`",
-            say=say_stopped,
             # The command at work has its own time to end what it started.
             end=lambda: stopping.end_children(15),
             unwinding=1,

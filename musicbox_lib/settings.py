@@ -13,9 +13,16 @@ from musicbox_lib.errors import UsageError
 
 PROJECT = Path(__file__).resolve().parent.parent
 PREFIX = "MUSICBOX_"
-NOT_SETTINGS = ("MUSICBOX_DEMO_STARTED", "MUSICBOX_FAULT_TABLE", "MUSICBOX_KILLS", "MUSICBOX_LARGE_ROWS")
-"""Variables of the prefix that make and the tests read: when the demo began, where the table of faults goes, how many
-kills a fault test makes, how many rows a large log has."""
+NOT_SETTINGS = (
+    # When the demo began, and which process tells of a stop.
+    "MUSICBOX_DEMO_STARTED",
+    "MUSICBOX_STOP_TOLD_BY",
+    # Where the table of faults goes, how many kills a fault test makes, how many rows a large log has.
+    "MUSICBOX_FAULT_TABLE",
+    "MUSICBOX_KILLS",
+    "MUSICBOX_LARGE_ROWS",
+)
+"""Variables of the prefix that make, the commands among themselves and the tests read."""
 
 
 class Settings(BaseSettings):
