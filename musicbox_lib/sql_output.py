@@ -33,7 +33,10 @@ def show(answer: Answer, output: Format) -> None:
         sys.stderr.write(f"musicbox: {note}\n")
     if isinstance(sys.stdout, io.TextIOWrapper):
         # CSV and JSON are UTF-8 whatever the locale; a terminal that lacks a letter shows its number.
-        sys.stdout.reconfigure(**({"errors": "backslashreplace"} if output == "table" else {"encoding": "utf-8"}))
+        if output == "table":
+            sys.stdout.reconfigure(errors="backslashreplace")
+        else:
+            sys.stdout.reconfigure(encoding="utf-8")
     for line in {"table": _as_table, "csv": _as_csv, "json": _as_json}[output](answer):
         sys.stdout.write(line + "\n")
 

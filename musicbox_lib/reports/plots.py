@@ -154,9 +154,9 @@ def _svg(figure: Figure, name: str) -> str:
     import matplotlib
     from matplotlib.text import Text
 
-    for text in figure.findobj(Text):
+    for label in figure.findobj(Text):
         # A name is a name: `$` begins no formula. Of what is drawn later (tick labels) the setting below says the same.
-        text.set_parse_math(False)
+        label.set_parse_math(False)
     drawn = io.StringIO()
     plain = {"Creator": None, "Date": None, "Format": None, "Type": None}
     # Text stays text: the browser's own font, and a third of the bytes. The salt keeps element names apart.
