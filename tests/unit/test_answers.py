@@ -175,7 +175,7 @@ def test_a_long_answer_is_written_row_by_row(lake_root: Path, capsys: pytest.Cap
         number = "CASE WHEN range = 60000 THEN 'x' ELSE '1' END::INT"
         answer = ask(f"SELECT {number} AS n, repeat('y', 1000) AS t FROM range(70000)")
         with pytest.raises(Exception, match="Could not convert string 'x'"):
-            show(answer, form)  # type: ignore[arg-type]
+            show(answer, form)
         assert len(capsys.readouterr().out.splitlines()) > 10_000
 
 

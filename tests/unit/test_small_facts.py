@@ -33,10 +33,12 @@ def facts(rows: list[dict[str, Any]]) -> NightFacts:
     served = {"users": 1, "tracks": 3, "model_id": "item_knn", "model_dt": None}
     track = {"track_id": "t1", "title": ":cat: [b]", "artist": None, "slots": 2, "plays": 3, "skip_rate_shrunk": 0.48}
     trend = [skip_row("popularity", 0.5, 1.0) | {"skip_rate_dr": 0.5, "skip_rate_dr_lo": 0.4, "skip_rate_dr_hi": 0.6}]
-    lists = {field.name: [] for field in dataclasses.fields(NightFacts) if field.name not in {"day", "served"}}
+    lists: dict[str, Any] = {
+        field.name: [] for field in dataclasses.fields(NightFacts) if field.name not in {"day", "served"}
+    }
     return NightFacts(
         day=NIGHT, served=served, **(lists | {"skip_rate": rows, "skip_trend": trend, "top_tracks": [track]})
-    )  # type: ignore[arg-type]
+    )
 
 
 def words(html: str) -> str:
