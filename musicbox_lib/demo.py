@@ -24,6 +24,14 @@ SOURCE = PROJECT / "demo"
 """Where the world is generated, before it is delivered day by day."""
 MARK = ".demo"
 """A file in the lake that says the demo made it: only such a lake, or an empty one, is filled."""
+# Three decimals: with every digit of a number a row is wider than a terminal.
+SKIP_RATES = """SELECT policy, n, evidence, round(coalesce(skip_rate_dr, skip_rate_logged), 3) AS skip_rate,
+       round(coalesce(skip_rate_dr_lo, skip_rate_logged_lo), 3) AS lo,
+       round(coalesce(skip_rate_dr_hi, skip_rate_logged_hi), 3) AS hi, round(ess, 1) AS ess
+FROM skip_rate_trend"""
+DIVERSITY = """SELECT policy, n_slates, round(diversity_ild, 3) AS ild, round(catalogue_coverage, 3) AS coverage,
+       round(gini, 3) AS gini, round(repetition, 3) AS repetition
+FROM diversity_trend"""
 STARTED = float(os.environ.get("MUSICBOX_DEMO_STARTED") or time.time())
 
 
@@ -100,8 +108,8 @@ def show(day: dt.date) -> None:
     chapter("one listener: the last session, and three tracks for the morning")
     musicbox("recommend", "--dt", str(day))
     chapter("how many would be skipped, how varied the lists are")
-    musicbox("sql", f"SELECT * FROM skip_rate_trend WHERE dt = '{day}'")
-    musicbox("sql", f"SELECT * FROM diversity_trend WHERE dt = '{day}'")
+    musicbox("sql", f"{SKIP_RATES} WHERE dt = '{day}'")
+    musicbox("sql", f"{DIVERSITY} WHERE dt = '{day}'")
     chapter("held against the generated truth, which no job may open")
     musicbox("evaluate", "--dt", str(day))
     chapter("the night's page")
