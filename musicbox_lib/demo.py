@@ -24,6 +24,14 @@ SOURCE = PROJECT / "demo"
 """Where the world is generated, before it is delivered day by day."""
 MARK = ".demo"
 """A file in the lake that says the demo made it: only such a lake, or an empty one, is filled."""
+# Three decimals: with every digit of a number a row is wider than a terminal.
+SKIP_RATES = """SELECT policy, n, evidence, round(coalesce(skip_rate_dr, skip_rate_logged), 3) AS skip_rate,
+       round(coalesce(skip_rate_dr_lo, skip_rate_logged_lo), 3) AS lo,
+       round(coalesce(skip_rate_dr_hi, skip_rate_logged_hi), 3) AS hi, round(ess, 1) AS ess
+FROM skip_rate_trend"""
+DIVERSITY = """SELECT policy, n_slates, round(diversity_ild, 3) AS ild, round(catalogue_coverage, 3) AS coverage,
+       round(gini, 3) AS gini, round(repetition, 3) AS repetition
+FROM diversity_trend"""
 STARTED = float(os.environ.get("MUSICBOX_DEMO_STARTED") or time.time())
 
 
@@ -35,8 +43,6 @@ def say(line: str = "") -> None:
 
 CHAPTERS: list[str] = []
 """Those begun."""
-STARTED_LAST: list[subprocess.Popen[bytes]] = []
-"""The command at work."""
 
 
 def chapter(title: str) -> None:
@@ -58,17 +64,11 @@ def run_dag(dag_id: str, *days: str) -> None:
 
 def _run(words: list[str]) -> None:
     # In a group of its own, an interrupt of the terminal's reaches it through this process alone.
-    STARTED_LAST[:] = [subprocess.Popen(words, cwd=PROJECT, process_group=0)]
-    ended = STARTED_LAST[0].wait()
+    ended = subprocess.run(words, cwd=PROJECT, check=False, process_group=0).returncode
     if ended:
         tried = " ".join(words[-4:])
-        raise MusicBoxError(f"the demo stops here: `{tried}` ended with {ended}, for the reason above.")
-
-
-def say_stopped(sentence: str) -> None:
-    """The stop's sentence, where the command at work has not said its own."""
-    if not STARTED_LAST or STARTED_LAST[0].poll() not in stopping.EXIT_CODES:
-        sys.stderr.write(f"musicbox: {sentence}\n")
+        why = "was stopped" if ended in stopping.EXIT_CODES else f"ended with {ended}, for the reason above"
+        raise MusicBoxError(f"the demo stops here: `{tried}` {why}.")
 
 
 def free_lake() -> Path:
@@ -108,8 +108,8 @@ def show(day: dt.date) -> None:
     chapter("one listener: the last session, and three tracks for the morning")
     musicbox("recommend", "--dt", str(day))
     chapter("how many would be skipped, how varied the lists are")
-    musicbox("sql", f"SELECT * FROM skip_rate_trend WHERE dt = '{day}'")
-    musicbox("sql", f"SELECT * FROM diversity_trend WHERE dt = '{day}'")
+    musicbox("sql", f"{SKIP_RATES} WHERE dt = '{day}'")
+    musicbox("sql", f"{DIVERSITY} WHERE dt = '{day}'")
     chapter("held against the generated truth, which no job may open")
     musicbox("evaluate", "--dt", str(day))
     chapter("the night's page")
@@ -148,7 +148,6 @@ def main() -> int:
         with stopping.stoppable(
             lambda: f"the demo ({CHAPTERS[-1] if CHAPTERS else 'its start'})",
             "`make demo`",
-            say=say_stopped,
             # The command at work has its own time to end what it started.
             end=lambda: stopping.end_children(15),
             unwinding=1,

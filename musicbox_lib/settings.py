@@ -14,14 +14,16 @@ from musicbox_lib.errors import UsageError
 PROJECT = Path(__file__).resolve().parent.parent
 PREFIX = "MUSICBOX_"
 NOT_SETTINGS = (
+    # When the demo began, and which process tells of a stop.
     "MUSICBOX_DEMO_STARTED",
+    "MUSICBOX_STOP_TOLD_BY",
+    # Which page and which file get the table of faults, how many kills a fault test makes, how many rows a log has.
     "MUSICBOX_FAULT_PAGE",
     "MUSICBOX_FAULT_TABLE",
     "MUSICBOX_KILLS",
     "MUSICBOX_LARGE_ROWS",
 )
-"""Variables of the prefix that make and the tests read: when the demo began, which page and which file get the table of
-faults, how many kills a fault test makes, how many rows a large log has."""
+"""Variables of the prefix that make, the commands among themselves and the tests read."""
 
 
 class Settings(BaseSettings):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -50,10 +51,9 @@ def names_in(query: str) -> Names:
 
     with duckdb.connect() as connection:
         written = connection.execute("SELECT json_serialize_sql($query::VARCHAR)", {"query": query}).fetchone()
-    try:
-        tree: Any = json.loads(written[0]) if written else {"error": True}
-    except RecursionError:
-        tree = {"error": True}
+    tree: dict[str, Any] = {"error": True}
+    with suppress(RecursionError):
+        tree = json.loads(written[0]) if written else tree
     if tree["error"] or len(tree["statements"]) != 1:
         return Names(asks_the_catalogue=True)
     node = tree["statements"][0]["node"]

@@ -31,14 +31,22 @@ def refused(error: Exception, query: str, names: Names, known: Iterable[str]) ->
 
     `known` are the names of all tables and views, also of those that are not written yet."""
     head, marker, place = str(error).partition("\n\nLINE ")
-    # DuckDB's own catalogue is no answer to who looks for a table of the lake.
-    heads = [line.strip() for line in head.splitlines() if 'Did you mean "pg_catalog.' not in line]
-    sentence = " ".join(line for line in heads if line)
+    known = list(known)
+    heads = [line.strip() for line in head.splitlines() if line.strip() and not _misleads(head, line, known)]
+    sentence = " ".join(heads)
     sentence = sentence if sentence.endswith((".", "?", "!")) else f"{sentence}."
-    sentence = " ".join([sentence, *_hints(sentence, query, names, list(known))])
+    sentence = " ".join([sentence, *_hints(sentence, query, names, known)])
     # A tab has the width of one character in DuckDB's count, but not on a terminal.
     lines = f"LINE {place}".replace("\t", " ").rstrip().splitlines() if marker else []
     return QueryRefused(sentence, lines)
+
+
+def _misleads(head: str, line: str, known: Sequence[str]) -> bool:
+    """Whether the line proposes a table of DuckDB's own catalogue to who looks for one of the lake."""
+    proposed = re.match(r'Did you mean "([^"]+)"', line)
+    if proposed is None or not head.startswith("Catalog Error: Table with name"):
+        return False
+    return proposed[1].split(".")[-1] not in {name.split(".")[-1] for name in known}
 
 
 def user_hint(names: Names) -> str | None:

@@ -33,6 +33,9 @@ EXIT_CODES = tuple(code for number in SIGNALS for code in (128 + number, -number
 SUBREAPER = 36
 """prctl's PR_SET_CHILD_SUBREAPER."""
 
+TOLD_BY = "MUSICBOX_STOP_TOLD_BY"
+"""In the environment of what a stoppable command starts: the process that tells of a stop, so that it is told once."""
+
 requested = threading.Event()
 """A stop has been asked for in this process: nothing new is started from now on."""
 _listening = threading.Event()
@@ -139,11 +142,13 @@ def stoppable(
 ) -> Iterator[None]:
     """Within this block of the main thread a stop signal ends the process and what it started.
 
-    `doing` names what is at work and `again` the command that does it again, both for the sentence that `say` gets.
+    `doing` names what is at work and `again` the command that does it again, both for the sentence that `say` gets; a
+    command that another stoppable one started leaves the sentence to that one.
     `end` ends what was started; then the block has `unwinding` seconds to be left; then `before_leaving` is called.
     """
     requested.clear()
     left = threading.Event()
+    tells = os.environ.setdefault(TOLD_BY, str(os.getpid())) == str(os.getpid())
 
     def stop(number: signal.Signals) -> None:
         name = "its work"
@@ -152,7 +157,9 @@ def stoppable(
             try:
                 send(descendants(os.getpid()), signal.SIGKILL)
                 logging.disable(logging.NOTSET)
-                say(f"stopped by {number.name} during {name}: nothing more was published; run it again with {again}.")
+                if tells:
+                    what = f"stopped by {number.name} during {name}"
+                    say(f"{what}: nothing more was published; run it again with {again}.")
                 sys.stdout.flush()
             finally:
                 os._exit(128 + number)
@@ -197,6 +204,8 @@ def stoppable(
         left.set()
         if requested.is_set():
             waiting.join()
+        if tells:
+            del os.environ[TOLD_BY]
         _listening.clear()
         signal.set_wakeup_fd(earlier)
         for number, handler in before.items():

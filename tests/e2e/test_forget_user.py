@@ -46,6 +46,7 @@ NEAR = GONE[:-1]
 TABLES = (
     *("bronze.session_events", "silver.listening_events", "silver.rejected_events"),
     *("gold.last_sessions", "training.transitions", "scores.top3_recommendations"),
+    "silver.validation_examples",
 )
 
 

@@ -88,9 +88,11 @@ def test_too_many_rejected_rows_stop_the_night(
     before = versions()
     code, sentence = refused("listening_events", monkeypatch, caplog)
     assert code == 3
-    assert f"rejected_share on {DAY} (0.2308 where ..0.2 is expected, 13 rows)" in sentence
+    assert f"rejected_share: 3 of 13 rows of session_logs on {DAY} are rejected (at most 20 % may be)" in sentence
+    assert "hour_of_day_range 3 rows, column hour_of_day, e.g. log.csv.gz line 12: hour_of_day '99' is not" in sentence
     after = versions()
-    assert after.pop("silver.validation_results") > before.pop("silver.validation_results")
+    for name in ("silver.validation_results", "silver.validation_examples"):
+        assert after.pop(name) > before.pop(name)
     assert after.pop("ops.run_ledger") > before.pop("ops.run_ledger")
     assert after == before
     decisions = {row["rule"]: row["decision"] for row in rows_of("silver.validation_results")}

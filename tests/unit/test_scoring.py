@@ -139,6 +139,40 @@ def test_reasons_point_to_the_most_similar_liked_play() -> None:
     assert because[2].tolist() == [-1, -1, -1]
 
 
+def test_item_knn_serves_no_reason_that_only_a_model_could_have() -> None:
+    """Case 11 c: plays without a label, and late skips, speak for their neighbours too."""
+    catalogue = make_catalogue(9, {0: [(3, 0.4), (4, 0.3)], 1: [(4, 0.9), (5, 0.5)], 2: [(6, 0.8), (7, 0.7)]})
+    contexts = make_contexts([[(0, -1), (1, -1)], [(0, 1), (2, 3), (1, 0)], [(2, 2), (0, -1)]], [2, 3, 2])
+    knn = SOURCES.index("item_knn")
+    slates = Slates(
+        tracks=np.array([[4, 5, 3], [3, 4, 5], [3, 4, -1]], dtype=np.int32),
+        propensity=np.full((3, 3), 0.5),
+        score=np.zeros((3, 3)),
+        source=np.full((3, 3), knn, dtype=np.int8),
+    )
+    codes, because = reasons(slates, contexts, catalogue)
+    named = [[REASONS[code] for code in row] for row in codes]
+    assert named[0] == ["item_knn_of_heard"] * 3
+    assert because[0].tolist() == [1, 1, 0]
+    # What was not skipped comes first: 4 stands with 1 (not skipped) and, less near, with 0 (skipped late).
+    assert named[1] == ["item_knn_of_heard", "item_knn_of_liked", "item_knn_of_liked"]
+    assert because[1].tolist() == [0, 1, 1]
+    assert named[2][:2] == ["item_knn_of_heard"] * 2
+    assert because[2].tolist()[:2] == [0, 0]
+
+
+def test_whatever_was_heard_no_slate_of_item_knn_fits_as_the_model_sees_it() -> None:
+    serving, rows = a_world()
+    for row in rows:
+        row["skip_grades"] = [-1] * len(row["skip_grades"])
+    batch = pa.Table.from_pylist(rows).combine_chunks().to_batches()[0]
+    policy, catalogue = serving.load()
+    slates = recommend_block(batch, policy, catalogue, Spread.of(catalogue), "item_knn", 5).to_pylist()
+    codes = {row["reason_code"] for row in slates if row["source"] == "item_knn"}
+    assert codes == {"item_knn_of_heard"}
+    assert [row for row in slates if row["reason_code"] == "item_knn_of_heard" and not row["because_track_id"]] == []
+
+
 @pytest.mark.parametrize(("neighbours", "name"), [(True, "item_knn"), (False, "popularity")])
 def test_without_a_champion_a_baseline_serves(lake_root: Path, neighbours: bool, name: str) -> None:
     write_tracks(5, neighbours)

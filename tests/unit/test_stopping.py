@@ -125,6 +125,12 @@ def test_what_fails_of_the_stop_is_not_logged_beside_it() -> None:
     assert (code, said) == (143, SENTENCE.format("SIGTERM"))
 
 
+def test_a_stop_is_told_once_by_the_command_that_was_given() -> None:
+    inner = START + WORK + "ready(); time.sleep(60)"
+    code, said, _ = Command(WORK + f"started([sys.executable, '-c', {inner!r}]); time.sleep(60)").stop(signal.SIGTERM)
+    assert (code, said) == (143, SENTENCE.format("SIGTERM"))
+
+
 def test_a_forked_process_has_its_own_signals() -> None:
     forks = WORK + (
         "pid = os.fork()\n"

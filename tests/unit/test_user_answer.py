@@ -47,7 +47,7 @@ def test_session_slate_and_reasons(spark: SparkSession, lake_root: Path, capsys:
     assert "3 Song t003 no label" in lines
     assert not any("not skipped" in line and line.startswith("1 Song t000") for line in lines)
     assert "1 Song t005 near Song t000, which was not skipped actor 0.2500" in lines
-    assert "3 Song t007 played much by everybody actor 0.2500" in lines
+    assert "3 Song t007 among the catalogue's most played actor 0.2500" in lines
 
     show(find_answer(None, None))
     assert "User a[x], last session as known at the end of 2026-11-05:" in capsys.readouterr().out
