@@ -17,7 +17,7 @@ from musicbox_lib.sql_names import Names, names_in
 from musicbox_lib.sql_refusals import QueryRefused, refused, user_hint
 from musicbox_lib.tables import Table, table, tables
 from musicbox_lib.validation.night import stopped_days
-from musicbox_lib.views import OPTIONAL, View, all_views, views
+from musicbox_lib.views import OPTIONAL, View, all_views, views, without
 
 if TYPE_CHECKING:
     import deltalake
@@ -146,14 +146,15 @@ def register(connection: duckdb.DuckDBPyConnection, names: Sequence[str], beside
     needed = in_reading_order(names, known)
     files: list[str] = []
     wanted = dict.fromkeys([*needed, *in_reading_order(besides, known)])
+    absent = {name for name in OPTIONAL - set(names) if lake.snapshot(name) is None}
     for name in wanted:
-        if name not in known:
-            files += _show_table(connection, table(name), may_be_absent=name in OPTIONAL and name not in names)
+        if name not in known and name not in absent:
+            files += _show_table(connection, table(name))
     connection.execute(f"SET allowed_paths = {_literal(files)}")
     connection.execute("SET enable_external_access = false")
     for view in (known[name] for name in wanted if name in known):
         try:
-            _show_view(connection, view)
+            _show_view(connection, view, absent)
         except QueryRefused:
             if view.name in needed:
                 raise
@@ -180,11 +181,11 @@ def in_reading_order(names: Sequence[str], known: Mapping[str, View]) -> list[st
     return list(ordered)
 
 
-def _show_view(connection: duckdb.DuckDBPyConnection, view: View) -> None:
+def _show_view(connection: duckdb.DuckDBPyConnection, view: View, absent: set[str]) -> None:
     import duckdb
 
     try:
-        connection.execute(f"CREATE VIEW {view.name} AS {view.sql}")
+        connection.execute(f"CREATE VIEW {view.name} AS {without(view.sql, absent, _duckdb_type)}")
     except duckdb.Error as error:
         if view.file is None:
             raise
@@ -192,20 +193,19 @@ def _show_view(connection: duckdb.DuckDBPyConnection, view: View) -> None:
         raise QueryRefused(f"{view.file}: {refusal.args[0]}", refusal.place) from None
 
 
-def _show_table(connection: duckdb.DuckDBPyConnection, shown: Table, *, may_be_absent: bool = False) -> list[str]:
-    """One view over the snapshot's files; returns the files. A table that `may_be_absent` is empty where it is not
-    written.
+def _show_table(connection: duckdb.DuckDBPyConnection, shown: Table) -> list[str]:
+    """One view over the snapshot's files; returns the files.
 
     DDL takes no parameters, so names and paths stand in its text: they come from the contract and the Delta log,
     never from the question asked.
     """
     snapshot = lake.snapshot(shown.name)
-    if snapshot is None and not may_be_absent:
+    if snapshot is None:
         raise not_written(shown)
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {shown.stage}")
     types = {column.name: _duckdb_type(column.type) for column in shown.columns}
-    absent = absent_columns(shown, snapshot) if snapshot is not None else set(types)
-    files = lake.files_of(snapshot) if snapshot is not None else []
+    absent = absent_columns(shown, snapshot)
+    files = lake.files_of(snapshot)
     selected = ", ".join(f'NULL::{types[name]} AS "{name}"' if name in absent else f'"{name}"' for name in types)
     if files:
         # The partition column stands in the folder's name, not in the file.

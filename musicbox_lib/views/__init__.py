@@ -7,7 +7,7 @@ another. Analysts keep views of their own, as such files, in the folder that MUS
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -44,10 +44,10 @@ def views() -> dict[str, View]:
     return named
 
 
-def without(sql: str, missing: Iterable[str]) -> str:
-    """A view's SELECT, in Spark's words, with no rows in the place of those tables."""
+def without(sql: str, missing: Iterable[str], type_of: Callable[[str], str] = str) -> str:
+    """A view's SELECT with no rows in the place of those tables; `type_of` gives Spark's types in the engine's words."""
     for name in missing:
-        nothing = ", ".join(f"CAST(NULL AS {column.type}) AS {column.name}" for column in table(name).columns)
+        nothing = ", ".join(f"CAST(NULL AS {type_of(column.type)}) AS {column.name}" for column in table(name).columns)
         sql = sql.replace(name, f"(SELECT {nothing} WHERE false) AS nothing")
     return sql
 

@@ -161,7 +161,7 @@ def test_one_day_read_by_itself_has_what_its_night_took_in(spark: SparkSession, 
 
 
 def test_the_summary_counts_what_still_waits(told: dict[str, Any]) -> None:
-    rows = {(row[0], row[1]): row[2] for row in ask("SELECT * FROM quarantine_summary").rows}
+    rows = {(row[0], row[2]): row[3] for row in ask("SELECT * FROM quarantine_summary").rows}
     # `never` alone, and the faulty play: `corrected` came again, the others were completed.
     assert rows == {
         (D1, "session_complete"): 6,

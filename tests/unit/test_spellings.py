@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from deliveries import DAY, LOG, as_csv, deliver, play, rows_of, run
 
-from musicbox_lib.errors import UsageError
 from musicbox_lib.landing import spellings
-from musicbox_lib.tables import table, tables
+from musicbox_lib.tables import table
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -111,20 +110,3 @@ def test_a_track_keeps_its_title_whatever_stands_for_a_missing_value(spark: Spar
     assert [row["mode"] for row in read] == [1, 0, 1, 1, 0] * 2
     assert {(row["release_year"], row["bounciness"], row["key"], row["genre"]) for row in read} == {(None,) * 4}
     assert {row["duration"] for row in read} == {200.5}
-
-
-def test_a_key_that_nobody_reads_is_refused_with_the_near_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from musicbox_lib import tables as module
-
-    file = tmp_path / "x.yaml"
-    file.write_text(
-        "table: gold.x\nabout: A.\ngrain: [a]\ncolumns:\n  - {name: a, type: int, about: A., may_be_mising: true}\n"
-    )
-    with pytest.raises(
-        UsageError, match=r"columns 1: nobody reads the key 'may_be_mising': did you mean may_be_missing"
-    ):
-        module._load(file)
-    file.write_text("table: gold.x\nabout: A.\ngrain: [a]\ncolumns: []\nexpectation: []\n")
-    with pytest.raises(UsageError, match=r"nobody reads the key 'expectation': did you mean expectations"):
-        module._load(file)
-    assert tables()
