@@ -45,7 +45,7 @@ def views() -> dict[str, View]:
 
 
 def without(sql: str, missing: Iterable[str], type_of: Callable[[str], str] = str) -> str:
-    """A view's SELECT with no rows in the place of those tables; `type_of` gives Spark's types in the engine's words."""
+    """A view's SELECT with no rows in the place of those tables; `type_of` says Spark's types in the engine's words."""
     for name in missing:
         nothing = ", ".join(f"CAST(NULL AS {type_of(column.type)}) AS {column.name}" for column in table(name).columns)
         sql = sql.replace(name, f"(SELECT {nothing} WHERE false) AS nothing")
