@@ -228,7 +228,7 @@ def test_the_page_of_a_stopped_night_gives_rules_counts_and_lines(stopped: str) 
 
 def test_the_quarantine_of_a_lake_whose_first_night_stopped_says_so(stopped: str) -> None:
     with pytest.raises(
-        DataRefused, match="the night stopped on the delivery of 2026-11-05 and published nothing: silver"
+        DataRefused, match="the night stopped on the delivery of 2026-11-05 and published nothing. silver"
     ):
         ask("SELECT * FROM quarantine_summary")
 
