@@ -88,9 +88,9 @@ def events_to_judge(
 
 
 def later_days(events: DataFrame, days: Sequence[dt.date], silver: Sequence[WritePartition]) -> list[dt.date]:
-    """The days after the first of the judged ones, and none of them, that hold a session which those deliver now or
-    held before: what they deliver first, or in part, decides what a later day makes of its own rows. `silver`: the
-    tables that hold a judged day's rows. In the newest night there are none."""
+    """The days, none of the judged ones, that hold a session which an earlier judged day delivers now or held before:
+    what is delivered first, or in part, decides what a later day makes of its own rows. `silver`: the tables that hold
+    a judged day's rows. In the newest night there are none."""
     from pyspark.sql import functions as F
 
     known = {day for partition in silver for day in lake.days_of(partition.table.name)}
@@ -99,8 +99,9 @@ def later_days(events: DataFrame, days: Sequence[dt.date], silver: Sequence[Writ
     spark = events.sparkSession
     read = [lake.read_if_written(spark, ReadPartition(partition.table, None, None)) for partition in silver]
     rows = reduce(lambda all_rows, more: all_rows.unionByName(more), [row.select("dt", "session_id") for row in read])
-    ids = events.select("session_id").unionByName(only(rows, days).select("session_id")).distinct()
-    after = other_than(rows, days).where(F.col("dt") > F.lit(min(days))).join(ids, "session_id", "left_semi")
+    judged = events.select("session_id", "dt").unionByName(only(rows, days).select("session_id", "dt"))
+    first = judged.groupBy("session_id").agg(F.min("dt").alias("first_judged"))
+    after = other_than(rows, days).join(first, "session_id").where("dt > first_judged")
     return sorted(row.dt for row in after.select("dt").distinct().collect())
 
 
