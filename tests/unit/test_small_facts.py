@@ -36,9 +36,10 @@ def facts(rows: list[dict[str, Any]]) -> NightFacts:
     lists: dict[str, Any] = {
         field.name: [] for field in dataclasses.fields(NightFacts) if field.name not in {"day", "served"}
     }
-    return NightFacts(
-        day=NIGHT, served=served, **(lists | {"skip_rate": rows, "skip_trend": trend, "top_tracks": [track]})
-    )
+    varied: dict[str, Any] = dict.fromkeys(table("reports.diversity").column_names)
+    varied |= {"dt": NIGHT, "policy": "item_knn", "segment": "all", "n_slates": 1}
+    shown = {"skip_rate": rows, "diversity": [varied], "skip_trend": trend, "top_tracks": [track]}
+    return NightFacts(day=NIGHT, served=served, **(lists | shown))
 
 
 def words(html: str) -> str:
@@ -56,7 +57,7 @@ def test_the_prototypes_rate_is_no_headline_and_of_few_matches_no_number() -> No
 
 
 def test_a_shrunk_rate_says_that_it_is_shrunk() -> None:
-    text = words(render(facts([])))
+    text = words(render(facts([skip_row("item_knn", 0.4, 212.0)])))
     assert "skip rate so far shrunk to the mean" in text
     assert ":cat: [b]" in text
 
