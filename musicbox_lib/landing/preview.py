@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from musicbox_lib.landing import records, spellings
+from musicbox_lib.landing import records
 from musicbox_lib.landing.local_files import text_of
+from musicbox_lib.landing.misfits import LINE, Misfit, misfits
 from musicbox_lib.tables import Table, table
 
 CHECKED = 200_000
@@ -34,7 +35,7 @@ class Preview:
         return self.checked > 0 and self.unread == self.checked
 
     def add(self, number: int, faults: list[tuple[str, str]]) -> None:
-        """Count one record with its faults: (column or what else is wrong, the sentence of an example)."""
+        """Count one record with its faults: (column or the line, the sentence of an example)."""
         self.checked += 1
         self.unread += bool(faults)
         self.reasons.update(reason for reason, _ in faults)
@@ -67,8 +68,6 @@ def tolerated(landed: Table) -> float | None:
 
 def preview(lines: Iterable[str], header: tuple[str, ...], landed: Table) -> Preview:
     """Read a file's lines (a character per byte, with their endings; the header first), in memory that stays flat."""
-    columns = {column.name: column for column in landed.columns}
-    named = [columns[name] for name in header]
     seen, at = Preview(), 0
     for number, bytes_of, _ in records.records_of(lines, len(header)):
         if number == 1 or not bytes_of.strip():
@@ -77,27 +76,14 @@ def preview(lines: Iterable[str], header: tuple[str, ...], landed: Table) -> Pre
         if at > CHECKED and at % SPACING:
             continue
         text = text_of(bytes_of)
-        values = records.values_of(text)
-        if values is None:
-            seen.add(number, [("quotes", f"a quote stands inside a value or is not closed: {_short(text)}")])
-        elif len(values) != len(header):
-            seen.add(number, [("number of values", f"{len(values)} values where the header has {len(header)}")])
-        else:
-            seen.add(
-                number,
-                [
-                    (column.name, f"{column.name} is {_short(value)} where {_a(column.type)} belongs")
-                    for column, value in zip(named, values, strict=True)
-                    if not spellings.fits(value, column)
-                ],
-            )
+        seen.add(number, [_fault(misfit) for misfit in misfits(text, header, landed)])
     return seen
 
 
-def _a(kind: str) -> str:
-    return {"int": "a whole number", "bigint": "a whole number", "double": "a number", "date": "a day"}.get(
-        kind, f"a {kind}"
-    )
+def _fault(misfit: Misfit) -> tuple[str, str]:
+    if misfit.column == LINE:
+        return "the line", f"which {misfit.why}: {_short(misfit.value)}"
+    return misfit.column, f"{misfit.column} {_short(misfit.value)} {misfit.why}"
 
 
 def _short(value: str) -> str:

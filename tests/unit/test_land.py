@@ -188,11 +188,11 @@ def test_land_says_what_the_night_could_not_read(
     land(DAY, file, None)
     told = capsys.readouterr().out
     assert told.startswith(f"warning: 5 of 10 rows of {file} cannot be read and would be set aside (hour_of_day 2, ")
-    assert "line 4, hour_of_day is 'late' where a whole number belongs" in told
-    assert "line 7, date is '2026-11-05 13:00:00' where a day belongs" in told
-    assert "line 8, a quote stands inside a value" in told
+    assert "line 4, hour_of_day 'late' is no whole number" in told
+    assert "line 7, date '2026-11-05 13:00:00' is no day as YYYY-MM-DD" in told
+    assert "line 8, which opens a quote that it does not close" in told
     assert "more than the 20% that a night tolerates: the night will stop" in told
     file.write_bytes(as_csv([row | {"hour_of_day": "late"} for row in rows]))
-    with pytest.raises(DataRefused, match=r"10 of 10 rows .*hour_of_day is 'late'.* Not one row can be read"):
+    with pytest.raises(DataRefused, match=r"10 of 10 rows .*hour_of_day 'late'.* Not one row can be read"):
         land(DAY, file, None)
     assert b"late" in next(lake_root.rglob("log.csv")).read_bytes(), "what stood there stands"
