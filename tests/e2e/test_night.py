@@ -156,5 +156,5 @@ def test_the_same_night_again_gives_the_same_rows(lake_after_the_night: Path) ->
     assert {name for name in before if before[name] != after[name]} == set()
     # Rows to compare everywhere but where a clean world of one night has none.
     assert {name for name, rows in before.items() if not rows} == {
-        f"silver.{noun}" for noun in ("rejected_events", "rejected_tracks", "superseded_events")
+        f"silver.{noun}" for noun in ("rejected_events", "rejected_tracks", "superseded_events", "validation_examples")
     }
