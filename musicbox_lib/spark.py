@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -74,7 +76,11 @@ def session(name: str, conf: Mapping[str, str] = MappingProxyType({})) -> SparkS
                 builder = builder.config(key, value)
     for key, value in conf.items():
         builder = builder.config(key, value)
+    interrupted = signal.getsignal(signal.SIGINT)
     spark = builder.getOrCreate()
+    # PySpark takes Ctrl-C for itself and asks a JVM that may be gone: who started this process says how it stops.
+    if interrupted is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, interrupted)
     spark.sparkContext.setLogLevel("ERROR")
     logging.getLogger("py4j").setLevel(logging.ERROR)
     return spark

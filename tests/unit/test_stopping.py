@@ -8,11 +8,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from musicbox_lib import stopping
 from musicbox_lib.settings import PROJECT
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 START = """
 import ctypes, os, signal, subprocess, sys, time
@@ -199,3 +203,8 @@ def test_a_step_that_fails_does_not_keep_the_sentence() -> None:
     fails = "with stopping.stoppable(lambda: 'a test', '`make test`', end=lambda: 1 / 0):\n    "
     code, said, _ = Command(fails + "ready(); time.sleep(60)").stop(signal.SIGTERM)
     assert (code, said) == (143, SENTENCE.format("SIGTERM"))
+
+
+def test_a_spark_session_leaves_ctrl_c_to_the_program_that_starts_it(spark: SparkSession) -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    assert spark.sparkContext is not None and "SparkContext" not in getattr(handler, "__qualname__", "")
