@@ -156,7 +156,8 @@ def test_show_tables_lists_every_name_and_whether_it_is_written(lake_root: Path)
     assert rows["gold.track_features"] == ("table", "written")
     assert rows["latest_recommendations"] == ("view", "written")
     assert rows["silver.known_tracks"] == ("table", "not written yet")
-    assert [row[0] for row in ask("DESCRIBE quarantine_summary").rows] == ["dt", "rule", "rejected_rows"]
+    described = [row[0] for row in ask("DESCRIBE skip_rate_trend").rows]
+    assert described[:3] == ["dt", "policy", "n"] and tuple(described) == ask("SELECT * FROM skip_rate_trend").columns
     assert len(list(ask("SUMMARIZE latest_writes").rows)) == 7
     assert ("top3_recommendations",) in list(ask("SHOW TABLES FROM scores").rows)
 
