@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,12 @@ def modules() -> list[Path]:
 def test_no_module_has_a_name_that_says_nothing() -> None:
     empty = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
     assert [path for path in modules() if path.stem in empty] == []
+
+
+def test_no_two_test_files_share_a_name() -> None:
+    """pytest imports them by their bare names: of two alike the second cannot be collected beside the first."""
+    names = Counter(path.name for path in (PROJECT / "tests").rglob("*.py") if path.name != "conftest.py")
+    assert [name for name, files in names.items() if files > 1] == []
 
 
 def test_only_the_reader_imports_petastorm_and_only_the_lake_writes() -> None:
