@@ -12,7 +12,7 @@ from deliveries import as_csv, deliver, plays
 from musicbox_lib import environment
 from musicbox_lib.settings import PROJECT, settings
 
-SESSIONS, TRACKS = 12, 40
+SESSIONS, PLAYS, TRACKS = 12, 10, 40
 
 
 def environment_file(folder: Path, lake: Path, **given: str) -> Path:
@@ -43,6 +43,6 @@ def deliver_small_day(lake: Path, day: dt.date) -> None:
     rows = [
         {**row, "track_id_clean": f"t_{(7 * session + at) % TRACKS:03d}"}
         for session in range(SESSIONS)
-        for at, row in enumerate(plays(f"s_{day}_{session}", 10, day))
+        for at, row in enumerate(plays(f"s_{day}_{session}", PLAYS, day))
     ]
     deliver(lake, as_csv(rows), day=day)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from airflow_home import deliver_small_day, environment_file, made_airflow, sourced
+from airflow_home import PLAYS, SESSIONS, deliver_small_day, environment_file, made_airflow, sourced
+from deltalake import DeltaTable
 
 from musicbox_lib import stopping
 from musicbox_lib.settings import PROJECT
@@ -109,11 +110,17 @@ def runs(home: Path) -> dict[str, set[tuple[str, int]]]:
         }
 
 
+def rows_published(lake: Path) -> int:
+    """The rows of the first job's table, which may not exist yet."""
+    table = lake / "bronze/session_events"
+    return DeltaTable(table).to_pyarrow_table().num_rows if DeltaTable.is_deltatable(str(table)) else 0
+
+
 CASES = {
     "run_dag, SIGTERM": (f"{RUN_DAG} musicbox_nightly --run-date {DAY}", "session_events …", 4, "SIGTERM", "leader"),
     "run_dag, SIGINT": (f"{RUN_DAG} musicbox_nightly --run-date {DAY}", "session_events …", 4, "SIGINT", "leader"),
     "make nightly, SIGTERM to make": (f"nightly RUN_DATE={DAY}", "session_events …", 1, "SIGTERM", "leader"),
-    "make nightly, SIGINT to make": (f"nightly RUN_DATE={DAY}", "session_events …", 6, "SIGINT", "leader"),
+    "make nightly, SIGINT to make": (f"nightly RUN_DATE={DAY}", "session_events …", 4, "SIGINT", "leader"),
     "make nightly, Ctrl-C": (f"nightly RUN_DATE={DAY}", "session_events …", 3, "SIGINT", "all"),
     "make train, SIGTERM while Airflow starts": (f"train RUN_DATE={DAY}", "everything it says", 1, "SIGTERM", "leader"),
     "make train, Ctrl-C": (f"train RUN_DATE={DAY}", "session_events …", 3, "SIGINT", "all"),
@@ -155,7 +162,8 @@ def test_a_stopped_run_ends_with_its_job_and_is_not_tried_again(
     after = {run: tasks for run, tasks in runs(house.home).items() if run not in before}
     assert all(run.endswith(" failed") for run in after)
     assert all(tries == 1 and state != "running" for tasks in after.values() for state, tries in tasks)
-    assert not list(house.lake.glob("bronze/session_events/_delta_log/*.json"))
+    # A stop may fall behind the commits of the first job: then its rows are there whole.
+    assert rows_published(house.lake) in (0, SESSIONS * PLAYS)
 
 
 DEMO = """import musicbox_lib.demo as d

@@ -63,7 +63,7 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
 
 
 def test_no_two_test_files_share_a_name() -> None:
-    """pytest imports them by their bare names: of two alike the second cannot be collected beside the first."""
+    """Pytest imports them by their bare names: of two alike the second cannot be collected beside the first."""
     names = Counter(path.name for path in (PROJECT / "tests").rglob("*.py") if path.name != "conftest.py")
     assert [name for name, files in names.items() if files > 1] == []
 
