@@ -157,7 +157,8 @@ def night_of_random_rows(root: Path, count: int, seed: int, note: Callable[[str,
     assert len(equal) + (len(expected) - len(read)) == len(expected)
     # What RFC 4180 says is written by all but one, whose quotes nobody can tell from the ends of values.
     assert {file for file, *_ in aside} <= {"r_write_table"}
-    assert all("closed_quotes" in rules for _, *rules in aside)
+    # A backslash that ends a value may close its quotes at a comma: such a row has other columns instead.
+    assert all({"closed_quotes", "parsed"} & set(rules) for _, *rules in aside), aside
     sql_prints_what_was_delivered(titles, read)
     forgetting_finds_every_line(users, read, seed)
 
