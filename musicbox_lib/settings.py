@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     every k-th of a bigger one. The split itself looks at every row."""
     seed: int = 20261105
     """Seed of everything random."""
+    policies: str = ""
+    """Further policies to fit, judge and show, as `module:Class`, several with commas between them. Python must find
+    the module wherever jobs run, on Spark's workers too (docs/extend/policy.md)."""
     run_id: str = ""
     """The Airflow run a write belongs to; empty for a run by hand."""
     code_version: str = ""

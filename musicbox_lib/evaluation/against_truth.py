@@ -16,9 +16,10 @@ import pyarrow.compute as pc
 from musicbox_lib import lake
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.evaluation.bootstrap import clustered_mean, paired_bootstrap
-from musicbox_lib.evaluation.contenders import CHAMPION, Contender, actor_of, contenders_of
+from musicbox_lib.evaluation.contenders import CHAMPION, Contender, contenders_of, variants_of
 from musicbox_lib.evaluation.true_values import SLOTS, Answers, answers_of, gap_closed
 from musicbox_lib.lake import ReadPartition
+from musicbox_lib.policies import listed
 from musicbox_lib.policies.fitted import baselines_as_of
 from musicbox_lib.policies.interface import CONTEXT_COLUMNS
 from musicbox_lib.scoring.serving import champion_as_of, night_catalogue
@@ -130,8 +131,8 @@ def _contenders(run_date: dt.date, seed: int) -> list[Contender]:
     catalogue = night_catalogue(*(ReadPartition.parse(f"{name}/dt={run_date}") for name in tables))
     champion = champion_as_of(ReadPartition.parse("models.registry"), run_date)
     fitted = baselines_as_of(ReadPartition.parse(f"models.baselines/dt=..{run_date}"), run_date)
-    found = contenders_of(champion, catalogue, fitted, seed)
-    return found if champion is None else [found[0], actor_of(found[0]), *found[1:]]
+    found = contenders_of(champion, catalogue, fitted, seed, listed.of_catalogue())
+    return found if champion is None else [found[0], *variants_of(found[0]), *found[1:]]
 
 
 def _rows(name: str, run_date: dt.date, columns: list[str]) -> pa.Table:

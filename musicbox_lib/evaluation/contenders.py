@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from musicbox_lib.policies import listed
+from musicbox_lib.policies.base import FittedPolicy, ModelPolicy
 from musicbox_lib.policies.catalogue import Catalogue
-from musicbox_lib.policies.ddpg_w import ActorAlone, DdpgW
-from musicbox_lib.policies.fitted import NAMES
 from musicbox_lib.policies.interface import Policy
-from musicbox_lib.policies.item_knn import ItemKnn
-from musicbox_lib.policies.popularity import Popularity
-from musicbox_lib.policies.random import Random
 
 if TYPE_CHECKING:
     from musicbox_lib.policies.fitted import Baselines
@@ -21,11 +19,8 @@ LOGGED = "logged"
 """The log itself, as a policy's name."""
 SEGMENTS = ("all", "premium", "free", "held_out")
 """Everybody; who pays and who does not; the users that nothing was ever fitted on."""
-CHAMPION = DdpgW.name
-UNTRAINED = (ItemKnn.name, Popularity.name, Random.name)
-"""Baselines over a night's own catalogue, which need nothing but its gold tables."""
-BASELINES = (*UNTRAINED, *NAMES)
-"""Every baseline, in the order of every report."""
+CHAMPION = listed.champion().name
+"""The champion's name in every report, whichever model it is."""
 
 
 @dataclass(frozen=True)
@@ -37,27 +32,33 @@ class Contender:
 
 
 def contenders_of(
-    champion: Champion | None, catalogue: Catalogue, fitted: Baselines | None, seed: int
+    champion: Champion | None,
+    catalogue: Catalogue,
+    fitted: Baselines | None,
+    seed: int,
+    policies: Sequence[type[FittedPolicy]],
 ) -> list[Contender]:
-    """The champion, if there is one, the baselines over one night's catalogue, then the fitted ones, if there are any;
+    """The champion, if there is one, the `policies` over one night's catalogue, then the fitted ones, if there are any;
     what was trained is loaded once a process."""
     found = []
     if champion is not None:
         found.append(Contender(*champion.load()))
-    found += untrained(catalogue, seed)
+    found += over_catalogue(policies, catalogue, seed)
     if fitted is not None:
-        policies, own = fitted.load()
-        found += [Contender(policy, own) for policy in policies]
+        loaded, own = fitted.load()
+        found += [Contender(policy, own) for policy in loaded]
     return found
 
 
-def untrained(catalogue: Catalogue, seed: int) -> list[Contender]:
-    """item_knn, popularity and random over one night's catalogue."""
-    policies: tuple[Policy, ...] = (ItemKnn(catalogue), Popularity(catalogue), Random(catalogue, seed))
-    return [Contender(policy, catalogue) for policy in policies]
+def over_catalogue(policies: Sequence[type[FittedPolicy]], catalogue: Catalogue, seed: int) -> list[Contender]:
+    """Policies that need no plays, over one night's catalogue."""
+    return [Contender(policy.over(catalogue, seed), catalogue) for policy in policies]
 
 
-def actor_of(champion: Contender) -> Contender:
-    """The champion's actor without its helpers."""
-    assert isinstance(champion.policy, DdpgW)
-    return Contender(ActorAlone(champion.policy), champion.catalogue)
+def variants_of(champion: Contender) -> list[Contender]:
+    """The champion's variants over the same model; none of a policy that has no model."""
+    own = champion.policy
+    if not isinstance(own, ModelPolicy):
+        return []
+    variants = [policy for policy in listed.of_model() if not policy.is_champion]
+    return [Contender(policy(own.model, own.catalogue), champion.catalogue) for policy in variants]

@@ -7,7 +7,7 @@ One pass of numpy blocks over a sample of contexts gives sums per policy and seg
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from musicbox_lib.evaluation.estimators import UNIFORM_POOL, Sums, sums_of
 from musicbox_lib.evaluation.legacy import Counts, Legacy, Rest
 from musicbox_lib.evaluation.rank_measures import RankSums, measures_of, rank_sums_of
 from musicbox_lib.evaluation.reward_model import RewardModel
+from musicbox_lib.policies import listed
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.draws import keys_of
 from musicbox_lib.policies.interface import ContextBlock
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import Column, DataFrame
 
+    from musicbox_lib.policies.base import FittedPolicy
     from musicbox_lib.policies.fitted import Baselines
     from musicbox_lib.scoring.serving import Champion
 
@@ -71,10 +73,12 @@ class Rivals:
     fitted: Baselines | None
     seed: int
     draws: int
+    policies: tuple[type[FittedPolicy], ...] = field(default_factory=listed.of_catalogue)
+    """Those over the catalogue: as classes, so that a worker needs no setting to know them."""
 
     def contenders(self) -> list[tuple[Contender, RewardModel]]:
         """Every policy with the reward model in its own positions."""
-        rivals = contenders_of(self.champion, self.catalogue, self.fitted, self.seed)
+        rivals = contenders_of(self.champion, self.catalogue, self.fitted, self.seed, self.policies)
         return [(rival, RewardModel.of(self._rates(rival.catalogue), self.overall)) for rival in rivals]
 
     def _rates(self, catalogue: Catalogue) -> Floats:

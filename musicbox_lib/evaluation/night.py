@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from musicbox_lib.errors import DataRefused
-from musicbox_lib.evaluation.contenders import BASELINES, CHAMPION, LOGGED
+from musicbox_lib.evaluation.contenders import CHAMPION, LOGGED
 from musicbox_lib.evaluation.counterfactual import Judged, Rivals, as_judgeable, judged
 from musicbox_lib.evaluation.estimators import DRAWS, Evidence
 from musicbox_lib.evaluation.logged import Logged, logged
+from musicbox_lib.policies import listed
 from musicbox_lib.policies.catalogue import Catalogue
-from musicbox_lib.policies.fitted import NAMES
 from musicbox_lib.sessions.contexts import as_contexts
 from musicbox_lib.settings import settings
 
@@ -72,8 +72,9 @@ def judge_night(
     if not segments:
         raise DataRefused(f"silver.listening_events has no labelled play on {day}: land that day's log first.")
     if track_features.empty or track_embeddings.empty:
+        baselines = (policy.name for policy in listed.baselines())
         log.info("no gold tables before %s: nothing but the log can be reported", day)
-        return Night(day, segments, {}, dict.fromkeys((CHAMPION, *BASELINES), "no_history"))
+        return Night(day, segments, {}, dict.fromkeys((CHAMPION, *baselines), "no_history"))
     catalogue = Catalogue.of(track_features, track_embeddings)
     everything = segments[0]
     rivals = Rivals(
@@ -101,7 +102,9 @@ def judge_night(
     )
     n_contexts = sum(int(min(most, n)) for n in (everything.n_weighable, liked, everything.n_sessions))
     absent: dict[str, Evidence] = {} if champion is not None else {CHAMPION: "no_history"}
-    absent |= dict.fromkeys(NAMES, "no_history") if fitted is None else {}
+    # A policy that was registered after the last training is not among the fitted ones yet.
+    known = () if fitted is None else fitted.policies
+    absent |= {policy.name: "no_history" for policy in listed.of_plays() if policy not in known}
     return Night(day, segments, judged(contexts, rivals, n_contexts), absent)
 
 

@@ -7,23 +7,24 @@ from rich.console import Console
 from rich.table import Table
 
 from musicbox_lib.evaluation.against_truth import LOGGING, ORACLE, SERVED, Evaluation, PolicyValue
-from musicbox_lib.evaluation.contenders import CHAMPION
 from musicbox_lib.grid import plain_console, shown
+from musicbox_lib.policies import listed
 
 HELD_OUT = "held out"
-OURS = (SERVED, CHAMPION, "ddpg_w_actor")
+OURS = (SERVED, *(policy.name for policy in listed.of_model()))
 
 
 def show(evaluation: Evaluation, console: Console | None = None) -> None:
     """Print every policy's true skip rate, best first, and how much of the gap it closes for all users and for those
-    that nothing was fitted on; then what was served and the champion against the log, the most played tracks and the
-    best baseline."""
+    that nothing was fitted on; then what was served and the champion against the log, the control and the best
+    baseline."""
     console = console or plain_console()
     of_all = [row for row in evaluation.values if row.segment == "all"]
     held_out = {row.policy: row for row in evaluation.values if row.segment == HELD_OUT}
     console.print(_values(evaluation, of_all, held_out))
     baselines = [row.policy for row in of_all if row.policy not in (*OURS, LOGGING, ORACLE)]
-    versus = dict.fromkeys((LOGGING, "popularity", *baselines[:1]))
+    controls = [policy.name for policy in listed.baselines() if policy.is_control]
+    versus = dict.fromkeys((LOGGING, *controls, *baselines[:1]))
     differences = Table(title="Paired over users, with 95 % intervals (below 0: fewer skips)", box=box.SIMPLE_HEAD)
     for name in ("users", "policy", "versus", "difference", "verdict"):
         differences.add_column(name, justify="right" if name == "difference" else "left", no_wrap=True)

@@ -4,18 +4,34 @@ their contexts, so that one whom no training has seen is served like any other."
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from musicbox_lib.policies.base import TEMPERATURE, Arrays
 from musicbox_lib.policies.catalogue import Catalogue
+from musicbox_lib.policies.fit_inputs import FitInputs
 from musicbox_lib.policies.interface import ContextBlock
-from musicbox_lib.policies.ranking import TEMPERATURE, WholeCatalogue
+from musicbox_lib.policies.ranking import WholeCatalogue
 from musicbox_lib.training.reward import REWARDS
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
 
 RATINGS = np.array([*REWARDS, 0.3], dtype=np.float64)
 """What a play adds to the rating of its track, by grade 0 to 3, then unlabelled (about the mean of the real log, whose
 plays are a third not skipped)."""
+RANK = 16
+ITERATIONS = 8
+ALPHA = 5.0
+REGULARISATION = 0.3
+"""Of ALS, the best of nine settings by the validation fold's plays (docs/decisions/0013)."""
+BLOCKS = 2
+"""Of ALS's users and tracks. Y'Y is added up over blocks in the order in which tasks end; two numbers have one sum."""
+MOST_USERS = 2**31 - 1
+"""ALS wants numbers below that for users: a hash gives them, and of a million users some 230 share one with another,
+which makes one rater of the two."""
 ROWS = 500
 """Users solved at a time: 500 x 64 x 32 doubles are 8 MB."""
 
@@ -36,6 +52,7 @@ class Als(WholeCatalogue):
     """Score = the user's factor times the track's; nothing for a track without factor or a user without a rating."""
 
     name = "als"
+    label = "ALS"
 
     def __init__(self, catalogue: Catalogue, factors: Factors, temperature: float = TEMPERATURE) -> None:
         super().__init__(catalogue, temperature)
@@ -43,6 +60,18 @@ class Als(WholeCatalogue):
         self._factors = factors
         self._gram = self._items.T @ self._items
         self._has_factor = (factors.items != 0).any(axis=1)
+
+    @classmethod
+    def fit(cls, inputs: FitInputs) -> Arrays:
+        """The factors of the tracks, and the settings that a fold-in needs."""
+        found = als_factors(inputs.plays, inputs.catalogue, inputs.seed)
+        return {"items": found.items, "settings": np.array([found.alpha, found.regularisation])}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, catalogue: Catalogue, temperature: float = TEMPERATURE) -> Self:
+        """The policy of those factors."""
+        alpha, regularisation = (float(value) for value in arrays["settings"])
+        return cls(catalogue, Factors(arrays["items"], alpha, regularisation), temperature)
 
     def scores(self, contexts: ContextBlock) -> NDArray[np.float64]:
         """(n, K)"""
@@ -81,3 +110,37 @@ def _by_track(contexts: ContextBlock) -> tuple[NDArray[np.float64], NDArray[np.b
     np.put_along_axis(ratings, order, sums[group], axis=1)
     np.put_along_axis(first, order, opens, axis=1)
     return ratings, first & (contexts.tracks >= 0)
+
+
+def als_factors(plays: DataFrame, catalogue: Catalogue, seed: int) -> Factors:
+    """Item factors by Spark's ALS on the sums of RATINGS by user and track, from `FitInputs.plays`."""
+    from pyspark.ml.recommendation import ALS
+    from pyspark.sql import functions as F
+
+    rated = (
+        plays.withColumn("rating", rating(F.coalesce("skip_grade", F.lit(-1))))
+        .groupBy(F.pmod(F.xxhash64("user_id"), F.lit(MOST_USERS)).cast("int").alias("user"), "position")
+        # Ratings are tenths: their sum is the same in any order, once it is rounded to them.
+        .agg(F.round(F.sum("rating"), 1).cast("float").alias("rating"))
+        .where("rating > 0")
+        # One sorted partition, for ALS lays out its blocks in the order of arrival: 13 million ratings are 150 MB.
+        .coalesce(1)
+        .sortWithinPartitions("user", "position")
+    )
+    items = np.zeros((len(catalogue), RANK), dtype=np.float32)
+    if not rated.isEmpty():
+        model: Any = ALS(
+            rank=RANK, maxIter=ITERATIONS, regParam=REGULARISATION, implicitPrefs=True, alpha=ALPHA, seed=seed,
+            numUserBlocks=BLOCKS, numItemBlocks=BLOCKS, userCol="user", itemCol="position", ratingCol="rating",
+        ).fit(rated)  # fmt: skip
+        found = model.itemFactors.toPandas()
+        items[found["id"].to_numpy(np.int64)] = np.stack(found["features"].to_list())
+    return Factors(items=items, alpha=ALPHA, regularisation=REGULARISATION)
+
+
+def rating(grade: Column) -> Column:
+    """RATINGS of a grade 0 to 3, or of -1 for a play without a label."""
+    from pyspark.sql import functions as F
+
+    values = F.array(*[F.lit(float(value)) for value in (*RATINGS[:4], RATINGS[-1])])
+    return F.element_at(values, F.when(grade >= 0, grade + 1).otherwise(F.lit(len(RATINGS))).cast("int"))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
 from numpy.typing import NDArray
 
+from musicbox_lib.policies.base import TEMPERATURE, Arrays
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import ContextBlock
 from musicbox_lib.policies.pair_features import audio_units
-from musicbox_lib.policies.ranking import TEMPERATURE, WholeCatalogue
+from musicbox_lib.policies.ranking import WholeCatalogue
 from musicbox_lib.training.reward import REWARDS
 
 # By grade; -1, the unlabelled play, says nothing.
@@ -20,11 +23,17 @@ class AudioCentroid(WholeCatalogue):
     place in a catalogue without any. A track without a vector, or a context with nothing liked, has no score."""
 
     name = "audio_centroid"
+    label = "liked sound"
 
     def __init__(self, catalogue: Catalogue, temperature: float = TEMPERATURE) -> None:
         super().__init__(catalogue, temperature)
         self._units = catalogue.embedding if catalogue.audio is None else audio_units(catalogue)
         self._has_vector = (self._units != 0).any(axis=1)
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, catalogue: Catalogue, temperature: float = TEMPERATURE) -> Self:  # noqa: ARG003
+        """The policy of the catalogue alone: only its temperature is chosen on plays."""
+        return cls(catalogue, temperature)
 
     def scores(self, contexts: ContextBlock) -> NDArray[np.float64]:
         """(n, K)"""

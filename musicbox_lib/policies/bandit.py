@@ -4,14 +4,17 @@ bonus for what it does not know of it yet."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from musicbox_lib.policies.base import TEMPERATURE, Arrays
 from musicbox_lib.policies.catalogue import Catalogue
+from musicbox_lib.policies.fit_inputs import FitInputs
 from musicbox_lib.policies.interface import ContextBlock
-from musicbox_lib.policies.pair_features import FEATURES, Pairs
-from musicbox_lib.policies.ranking import TEMPERATURE, WholeCatalogue
+from musicbox_lib.policies.pair_features import FEATURES, Pairs, refuse_other_features, scale_of
+from musicbox_lib.policies.ranking import WholeCatalogue
 
 ALPHA = 1.0
 """Deviations of its expectation that a track is given for nothing. The theory's bound at .95 is 2.4
@@ -38,6 +41,7 @@ class Bandit(WholeCatalogue):
     beyond makes it up."""
 
     name = "bandit"
+    label = "bandit"
 
     def __init__(
         self,
@@ -47,6 +51,19 @@ class Bandit(WholeCatalogue):
     ) -> None:
         super().__init__(catalogue, temperature)
         self._belief = belief
+
+    @classmethod
+    def fit(cls, inputs: FitInputs) -> Arrays:
+        """The belief, with the names of its features."""
+        belief = fit_bandit(inputs.features, inputs.sample.rewards)
+        return {**vars(belief), "features": np.array(FEATURES)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, catalogue: Catalogue, temperature: float = TEMPERATURE) -> Self:
+        """The policy of that belief; raises DataRefused where its features are not this code's."""
+        refuse_other_features(cls.name, arrays["features"])
+        belief = Belief(arrays["mean"], arrays["coefficients"], arrays["covariance"])
+        return cls(catalogue, belief, temperature)
 
     def scores(self, contexts: ContextBlock) -> NDArray[np.float64]:
         """(n, K) expected rewards, up to what is the same for all tracks of a context."""
@@ -63,3 +80,14 @@ class Bandit(WholeCatalogue):
             variance = ((flat @ self._belief.covariance) * flat).sum(axis=1).reshape(held.shape)
             scores[rows] += np.round(ALPHA * np.sqrt(np.maximum(variance, 0.0)), 5)
         return tracks, np.where(tracks >= 0, scores, 0.0)
+
+
+def fit_bandit(features: NDArray[np.float32], rewards: NDArray[np.float64]) -> Belief:
+    """Coefficients of the reward with their covariance."""
+    from sklearn.linear_model import BayesianRidge
+    from threadpoolctl import threadpool_limits
+
+    mean, scale = scale_of(features)
+    with threadpool_limits(limits=1):
+        model = BayesianRidge().fit((features - mean) / scale, rewards)
+    return Belief(mean, model.coef_ / scale, model.sigma_ / np.outer(scale, scale))

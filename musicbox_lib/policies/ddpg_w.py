@@ -3,18 +3,14 @@ around it, a word from the neighbours of what was liked, and chances over them."
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
-
 import numpy as np
 import numpy.typing as npt
 
 from musicbox_lib.ddpg.state import encode_states
-from musicbox_lib.policies.candidates import LIMIT, drop_heard, first_of_equals, highest, soften
+from musicbox_lib.policies.base import ActorCritic, ModelPolicy
+from musicbox_lib.policies.candidates import drop_heard, first_of_equals, highest, soften
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import SOURCES, Candidates, ContextBlock
-
-if TYPE_CHECKING:
-    from musicbox_lib.ddpg.model_folder import Serving
 
 CELLS = 4_000_000
 """Inner products held at a time (16 MB): contexts are worked off in blocks of CELLS / catalogue size."""
@@ -26,31 +22,16 @@ POPULAR = 20
 """Most played tracks that are always candidates, so that a context without history has known tracks to fall to."""
 
 
-class ActorCritic(Protocol):
-    """What is asked of a model: `ddpg.model_folder.Model`, numpy in and numpy out."""
-
-    @property
-    def serving(self) -> Serving:
-        """How many candidates, which temperature, whether the critic has a word."""
-        ...
-
-    def actor(self, states: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """(n, S) states -> (n, E + 1) vectors; their inner product with [embedding, quality] is a track's score."""
-        ...
-
-    def critic(self, states: npt.NDArray[np.float32], actions: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """(n, S) states and (n, C, E + 1) actions -> (n, C), the lower of the two critics."""
-        ...
-
-
-class DdpgW:
+class DdpgW(ModelPolicy):
     """The champion's policy over the catalogue it was trained with."""
 
     name = "ddpg_w"
+    label = "DDPG-W (ours)"
+    folder = "ddpgw"
+    is_champion = True
 
     def __init__(self, model: ActorCritic, catalogue: Catalogue) -> None:
-        self._model = model
-        self._catalogue = catalogue
+        super().__init__(model, catalogue)
         self._actions = catalogue.actions
         order = np.lexsort((np.arange(len(catalogue)), -catalogue.plays))
         self._popular = order[:POPULAR].astype(np.int32)
@@ -58,7 +39,7 @@ class DdpgW:
     def propose(self, contexts: ContextBlock) -> Candidates:
         """The actor's k nearest tracks, neighbours of the newest liked plays and a few popular ones, unheard; score =
         the actor's inner product, plus the critics' word where the manifest gives it one."""
-        step = max(1, CELLS // max(len(self._catalogue), 1))
+        step = max(1, CELLS // max(len(self.catalogue), 1))
         blocks = [self._propose(contexts.take(slice(at, at + step))) for at in range(0, max(len(contexts), 1), step)]
         if len(blocks) == 1:
             return blocks[0]
@@ -71,17 +52,17 @@ class DdpgW:
         )
 
     def _propose(self, contexts: ContextBlock) -> Candidates:
-        serving = self._model.serving
-        states = encode_states(contexts, self._catalogue)
+        serving = self.model.serving
+        states = encode_states(contexts, self.catalogue)
         # Rounded because the last bits of a matrix product depend on how many rows the block has.
-        products = np.round(self._model.actor(states) @ self._actions.T, 5)
+        products = np.round(self.model.actor(states) @ self._actions.T, 5)
         nearest = highest(products, serving.k).astype(np.int32)
         liked = self._neighbours_of_liked(contexts)
         popular = np.tile(self._popular, (len(contexts), 1))
         tracks = drop_heard(first_of_equals(np.concatenate([nearest, liked, popular], axis=1)), contexts)
         scores = np.take_along_axis(products, tracks.clip(min=0), axis=1)
         if serving.rerank:
-            scores = scores + serving.rerank_weight * self._model.critic(states, self._actions[tracks.clip(min=0)])
+            scores = scores + serving.rerank_weight * self.model.critic(states, self._actions[tracks.clip(min=0)])
         chances = soften(tracks, scores, serving.temperature, serving.explore)
         origins = np.repeat(
             [SOURCES.index("actor"), SOURCES.index("item_knn"), SOURCES.index("popularity")],
@@ -103,36 +84,5 @@ class DdpgW:
         plays = np.where(
             np.take_along_axis(newest, places, axis=1), np.take_along_axis(contexts.tracks, places, axis=1), -1
         )
-        near = self._catalogue.neighbours[plays.clip(min=0)][:, :, :NEIGHBOURS]
+        near = self.catalogue.neighbours[plays.clip(min=0)][:, :, :NEIGHBOURS]
         return np.where(plays[:, :, None] >= 0, near, -1).reshape(len(contexts), -1).astype(np.int32)
-
-
-class ActorAlone:
-    """The actor's nearest tracks and nothing else, as the small projects of this kind recommend: what the critics, the
-    neighbours and the popular tracks add is the difference to `DdpgW`."""
-
-    name = "ddpg_w_actor"
-
-    def __init__(self, policy: DdpgW) -> None:
-        self._model = policy._model
-        self._catalogue = policy._catalogue
-        self._actions = policy._actions
-
-    def propose(self, contexts: ContextBlock) -> Candidates:
-        """The LIMIT unheard tracks of greatest inner product with the actor's vector; score = that product."""
-        serving = self._model.serving
-        step = max(1, CELLS // max(len(self._catalogue), 1))
-        parts = []
-        for at in range(0, max(len(contexts), 1), step):
-            block = contexts.take(slice(at, at + step))
-            products = np.round(self._model.actor(encode_states(block, self._catalogue)) @ self._actions.T, 5)
-            nearest = highest(products, LIMIT).astype(np.int32)
-            parts.append((drop_heard(nearest, block), np.take_along_axis(products, nearest, axis=1)))
-        tracks, scores = (np.concatenate([part[place] for part in parts]) for place in range(2))
-        return Candidates(
-            tracks=tracks.astype(np.int32),
-            scores=scores.astype(np.float32),
-            probabilities=soften(tracks, scores, serving.temperature, serving.explore),
-            sources=np.full(tracks.shape, SOURCES.index("actor"), dtype=np.int8),
-            explore=serving.explore,
-        )

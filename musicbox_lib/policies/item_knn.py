@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
 import numpy.typing as npt
 
+from musicbox_lib.policies import base
+from musicbox_lib.policies.base import Arrays, FittedPolicy
 from musicbox_lib.policies.candidates import LIMIT, drop_heard, highest, soften
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import SOURCES, Candidates, ContextBlock
@@ -22,10 +26,12 @@ CELLS = 4_000_000
 """Scores held at a time (32 MB): rows are worked off in blocks of CELLS / catalogue size."""
 
 
-class ItemKnn:
+class ItemKnn(FittedPolicy):
     """Sum over the last plays of answer weight x fade x similarity, over their neighbours."""
 
     name = "item_knn"
+    label = "item-kNN"
+    needs_plays = False
 
     def __init__(self, catalogue: Catalogue, answer_weights: npt.NDArray[np.float64] = ANSWER_WEIGHTS) -> None:
         self._size = len(catalogue)
@@ -33,6 +39,16 @@ class ItemKnn:
         self._neighbours = catalogue.neighbours
         self._similarities = np.where(catalogue.neighbours >= 0, catalogue.similarities, 0.0)
         self._popularity = Popularity(catalogue)
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, catalogue: Catalogue, temperature: float = base.TEMPERATURE) -> Self:  # noqa: ARG003
+        """The policy of the catalogue alone; its temperature is fixed."""
+        return cls(catalogue)
+
+    @classmethod
+    def can_stand_in(cls, catalogue: Catalogue) -> bool:
+        """Where any track has neighbours."""
+        return bool((catalogue.neighbours >= 0).any())
 
     def propose(self, contexts: ContextBlock) -> Candidates:
         """The best LIMIT unheard tracks by score; popularity's where fewer than three have a score above 0."""

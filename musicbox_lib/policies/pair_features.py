@@ -12,14 +12,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicbox_lib.ddpg.state import COUNT_PRIOR, WINDOWS, encode_states
+from musicbox_lib.errors import DataRefused
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import CONTEXT_TYPES, ContextBlock
 from musicbox_lib.training.reward import REWARDS
+
+if TYPE_CHECKING:
+    from musicbox_lib.policies.training_plays import Plays
 
 Floats = NDArray[np.float32]
 
@@ -43,6 +48,9 @@ FEATURES = (*PAIR, *SCALARS)
 ARTIST_PRIOR, HEARD_PRIOR = np.float32(2), np.float32(1)
 """Plays of an artist, or of the track itself, at which half is known of what the listener makes of it: the centroids'
 own prior, and a little less for the track itself. The models give the columns their weights."""
+
+ROWS = 5_000
+"""Plays whose features are listed at a time: what is in between is 5,000 x (tracks + artists) floats, 40 MB."""
 
 # As in ddpg.state: a play counts to the liked side with its reward, to the skipped one with the rest; -1 is unlabelled.
 _LIKED = np.array([*REWARDS, 0.5], dtype=np.float32)
@@ -166,3 +174,27 @@ class Pairs:
         cells = np.arange(n, dtype=np.int64)[:, None] * width + of_plays
         counts = np.bincount(cells[known], self._sides[:, side][known], minlength=n * width).reshape(n, width)
         return (counts / (counts + prior)).astype(np.float32)
+
+
+def training_features(plays: Plays, catalogue: Catalogue) -> NDArray[np.float32]:
+    """(n, P) features of each play's context with the track played, its quality out of the user's fold."""
+    block = np.empty((len(plays), len(FEATURES)), dtype=np.float32)
+    for at in range(0, len(plays), ROWS):
+        rows = slice(at, at + ROWS)
+        contexts, tracks = plays.contexts.take(rows), plays.tracks[rows]
+        quality = quality_of(catalogue, tracks, contexts.fold)
+        block[rows] = Pairs(contexts, catalogue).features(tracks[:, None], quality[:, None])[:, 0]
+    return block
+
+
+def scale_of(features: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Means and deviations of the columns (n, P), both (P,); a column that never varies has deviation 1."""
+    mean: NDArray[np.float64] = features.mean(axis=0, dtype=np.float64)
+    deviation: NDArray[np.float64] = features.std(axis=0, dtype=np.float64)
+    return mean, np.where(deviation > 1e-6, deviation, 1.0)
+
+
+def refuse_other_features(policy: str, names: NDArray[np.str_]) -> None:
+    """Raise DataRefused for arrays of a policy that were fitted on pair features of other names."""
+    if tuple(names) != FEATURES:
+        raise DataRefused(f"{policy} was fitted on other features than this code has: fit the baselines again.")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
 
+from musicbox_lib.policies.base import TEMPERATURE, Arrays, FittedPolicy
 from musicbox_lib.policies.candidates import LIMIT, drop_heard
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import SOURCES, Candidates, ContextBlock
@@ -12,11 +15,14 @@ ENOUGH = 23
 """A slate, and the 20 tracks that a session may have heard."""
 
 
-class Popularity:
+class Popularity(FittedPolicy):
     """The most played tracks, at most LIMIT. Of tracks that tie over that edge none is taken, as long as ENOUGH are:
     which of them are would be decided by how their ids are spelled."""
 
     name = "popularity"
+    label = "popularity"
+    needs_plays = False
+    is_control = True
 
     def __init__(self, catalogue: Catalogue) -> None:
         order = np.lexsort((np.arange(len(catalogue)), -catalogue.plays))
@@ -27,6 +33,16 @@ class Popularity:
         plays = np.maximum(catalogue.plays[order], 1).astype(np.float64)
         self._tracks = order.astype(np.int32)
         self._shares = plays / plays.sum()
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, catalogue: Catalogue, temperature: float = TEMPERATURE) -> Self:  # noqa: ARG003
+        """The policy of the catalogue alone; its chances have no temperature."""
+        return cls(catalogue)
+
+    @classmethod
+    def can_stand_in(cls, catalogue: Catalogue) -> bool:  # noqa: ARG003
+        """Over any catalogue."""
+        return True
 
     def propose(self, contexts: ContextBlock) -> Candidates:
         """The most played unheard tracks; score = log of the share of plays."""

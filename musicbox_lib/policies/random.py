@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
 
+from musicbox_lib.policies.base import TEMPERATURE, Arrays, FittedPolicy
 from musicbox_lib.policies.candidates import LIMIT, drop_heard, first_of_equals
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.draws import keys_of, uniforms
+from musicbox_lib.policies.fit_inputs import FitInputs
 from musicbox_lib.policies.interface import SOURCES, Candidates, ContextBlock
 
 WHOLE_CATALOGUE = 4096
@@ -15,14 +19,26 @@ Above, LIMIT of them drawn by the context's key are; over keys each track still 
 context's chances are those of its own draw."""
 
 
-class Random:
+class Random(FittedPolicy):
     """Even over the unheard tracks."""
 
     name = "random"
+    label = "random"
+    needs_plays = False
 
     def __init__(self, catalogue: Catalogue, seed: int) -> None:
         self._size = len(catalogue)
         self._seed = seed
+
+    @classmethod
+    def fit(cls, inputs: FitInputs) -> Arrays:
+        """The seed."""
+        return {"seed": np.array(inputs.seed)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, catalogue: Catalogue, temperature: float = TEMPERATURE) -> Self:  # noqa: ARG003
+        """The policy of that seed; its chances have no temperature."""
+        return cls(catalogue, int(arrays["seed"]))
 
     def propose(self, contexts: ContextBlock) -> Candidates:
         """All unheard tracks, or LIMIT drawn ones, with equal chances."""

@@ -3,13 +3,14 @@ popularity where a context gives nothing to score by."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from musicbox_lib.policies.base import TEMPERATURE, FittedPolicy
 from musicbox_lib.policies.candidates import LIMIT, FloatArray, Int32Array, highest, soften
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import SOURCES, Candidates, ContextBlock
@@ -21,15 +22,10 @@ ENOUGH = 3
 """A slate's worth of tracks with evidence; below, the row falls back to popularity."""
 CELLS = 4_000_000
 """Scores held at a time (32 MB): rows are worked off in blocks of CELLS / catalogue size."""
-TEMPERATURE = 0.05
-"""Of a policy that nobody has chosen one for. Greedy means a low temperature: a track .2 below the best (in cosines,
-logits or shares of the best, whatever the policy scores in) is then e^4 times less likely."""
 
 
-class Ranked(ABC):
+class Ranked(FittedPolicy):
     """A policy that puts tracks in an order; chances and the fallback are the same for all of them."""
-
-    name: str
 
     def __init__(self, catalogue: Catalogue, temperature: float = TEMPERATURE) -> None:
         self.catalogue = catalogue

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from musicbox_lib.policies.base import TEMPERATURE, Arrays
 from musicbox_lib.policies.candidates import highest
 from musicbox_lib.policies.catalogue import Catalogue
+from musicbox_lib.policies.fit_inputs import FitInputs
 from musicbox_lib.policies.interface import ContextBlock
-from musicbox_lib.policies.ranking import TEMPERATURE, WholeCatalogue
+from musicbox_lib.policies.ranking import WholeCatalogue
 
 if TYPE_CHECKING:
     from scipy import sparse
 
-MOST_SESSIONS = 20_000
-"""Stored training sessions, the newest: some 340,000 plays, 4 MB, and 2,000 contexts against them in a second."""
+    from musicbox_lib.policies.training_plays import StoredSessions
+
 NEIGHBOURS = 500
 """Sessions that have a say: of 50, 100, 300 and 1,000 the validation fold found the more the better (a direct estimate
 of .461, .449, .434, .425 skips); 500 is the largest customary size (arXiv 1803.09587)."""
@@ -26,6 +28,9 @@ SIMILARITIES = 4_000_000
 PLAYED = np.array([1.0, 0.8, 0.6, 0.5, 0.5])
 """What a play of the running session counts in its vector, by grade 0 to 3, then unlabelled: what was played says
 almost as much of a mood as how it was answered (docs/method.md#sources-of-constants)."""
+
+
+_MATRICES, _PARTS = ("played", "rewards"), ("data", "indices", "indptr")
 
 
 @dataclass(frozen=True)
@@ -43,11 +48,29 @@ class SessionKnn(WholeCatalogue):
     A context without a running session takes its whole history for one."""
 
     name = "session_knn"
+    label = "session-kNN"
 
     def __init__(self, catalogue: Catalogue, sessions: Sessions, temperature: float = TEMPERATURE) -> None:
         super().__init__(catalogue, temperature)
         self._sessions = sessions
         self._by_track = sessions.played.T.tocsr()
+
+    @classmethod
+    def fit(cls, inputs: FitInputs) -> Arrays:
+        """The stored sessions' two matrices."""
+        sessions = sessions_of(inputs.newest_sessions, len(inputs.catalogue))
+        return {f"{name}_{part}": getattr(getattr(sessions, name), part) for name in _MATRICES for part in _PARTS}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, catalogue: Catalogue, temperature: float = TEMPERATURE) -> Self:
+        """The policy of those sessions."""
+        from scipy import sparse
+
+        size = (len(arrays["played_indptr"]) - 1, len(catalogue))
+        played, rewards = (
+            sparse.csr_matrix(tuple(arrays[f"{name}_{part}"] for part in _PARTS), shape=size) for name in _MATRICES
+        )
+        return cls(catalogue, Sessions(played, rewards), temperature)
 
     def scores(self, contexts: ContextBlock) -> NDArray[np.float64]:
         """(n, K), -inf for tracks that no near session speaks for."""
@@ -75,3 +98,19 @@ class SessionKnn(WholeCatalogue):
         sums = (weights @ self._sessions.rewards).toarray()
         best = sums.max(axis=1, keepdims=True, initial=0.0)
         return np.where(sums > 0, sums / np.where(best > 0, best, 1.0), -np.inf)
+
+
+def sessions_of(stored: StoredSessions, tracks: int) -> Sessions:
+    """The matrices of the stored sessions over a catalogue of so many tracks."""
+    from scipy import sparse
+
+    # An unlabelled play is worth what the plays are worth on average, so above it nothing.
+    worth = stored.worth
+    above = np.nan_to_num(worth - (np.nanmean(worth) if (stored.grades >= 0).any() else 0.0))
+    at = (stored.session, stored.tracks)
+    shape = (len(stored.users), tracks)
+    played = sparse.csr_matrix((np.ones(len(stored.tracks)), at), shape=shape)
+    played.data[:] = 1.0  # a track heard twice in a session counts once
+    norms = np.sqrt(np.asarray(played.sum(axis=1)).ravel())
+    scaled = sparse.diags(1 / np.maximum(norms, 1.0)) @ played
+    return Sessions(played=scaled.tocsr(), rewards=sparse.csr_matrix((above, at), shape=shape))

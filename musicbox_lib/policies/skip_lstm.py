@@ -3,18 +3,22 @@ product gives every track its score. The architecture is in code; Keras is impor
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from musicbox_lib.policies.base import TEMPERATURE, Arrays
 from musicbox_lib.policies.catalogue import Catalogue
+from musicbox_lib.policies.fit_inputs import FitInputs
 from musicbox_lib.policies.interface import ContextBlock
-from musicbox_lib.policies.pair_features import SCALARS, Pairs, log_plays
-from musicbox_lib.policies.ranking import TEMPERATURE, WholeCatalogue
+from musicbox_lib.policies.pair_features import SCALARS, Pairs, log_plays, quality_of
+from musicbox_lib.policies.ranking import WholeCatalogue
 
 if TYPE_CHECKING:
     import keras
+
+    from musicbox_lib.policies.training_plays import Plays
 
 Floats = NDArray[np.float32]
 
@@ -24,6 +28,10 @@ UNITS = 32
 """Of the LSTM and of the layer after it."""
 FACTS = 5 + 1 + 2
 """Of a play beside its embedding: grade -1 to 3, in the running session or not, and two ages."""
+EPOCHS = 3
+BATCH = 512
+LEARNING_RATE = 4e-3
+"""Of Adam, falling to zero by a cosine."""
 ROWS = 2_000
 """Contexts answered for at a time: 2,000 x 32 x 32 floats are 8 MB."""
 
@@ -94,11 +102,25 @@ class SkipLstm(WholeCatalogue):
     """Score = -logit of skip_2, up to what is the same for all tracks of a context."""
 
     name = "skip_lstm"
+    label = "skip model, LSTM"
 
     def __init__(self, catalogue: Catalogue, network: keras.Model, temperature: float = TEMPERATURE) -> None:
         super().__init__(catalogue, temperature)
         self._network = network
         self._tracks = track_inputs(catalogue, catalogue.quality)
+
+    @classmethod
+    def fit(cls, inputs: FitInputs) -> Arrays:
+        """The network's weights in the order of its layers."""
+        network = fit_lstm(inputs.sample, inputs.catalogue, inputs.seed)
+        return {f"weights_{at:02d}": weights for at, weights in enumerate(network.get_weights())}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, catalogue: Catalogue, temperature: float = TEMPERATURE) -> Self:
+        """The policy of a network with those weights."""
+        network = build_network(catalogue.embedding.shape[1], seed=0)
+        network.set_weights([arrays[name] for name in sorted(arrays)])
+        return cls(catalogue, network, temperature)
 
     def scores(self, contexts: ContextBlock) -> NDArray[np.float64]:
         """(n, K)"""
@@ -109,3 +131,47 @@ class SkipLstm(WholeCatalogue):
             outputs.append(np.asarray(self._network(given), np.float32))
         products: NDArray[np.float64] = np.float64(1) * (np.concatenate(outputs)[:, :-1] @ self._tracks.T)
         return products
+
+
+def fit_lstm(plays: Plays, catalogue: Catalogue, seed: int) -> keras.Model:
+    """Minimise the cross-entropy of skip_2; the quality of a play's track is out of its user's fold."""
+    import keras
+    import tensorflow as tf
+    from keras.utils import set_random_seed
+    from tensorflow.config.experimental import enable_op_determinism
+
+    set_random_seed(seed)
+    enable_op_determinism()
+    width = catalogue.embedding.shape[1]
+    network = build_network(width, seed)
+    steps = EPOCHS * max(1, len(plays) // BATCH)
+    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps))
+    optimizer.build(network.trainable_variables)
+
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def step(played: tf.Tensor, scalars: tf.Tensor, tracks: tf.Tensor, skips: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            found = network([played, scalars], training=True)
+            logits = -tf.reduce_sum(found[:, :-1] * tracks, axis=1) - found[:, -1]
+            loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=skips, logits=logits))
+        variables = network.trainable_variables
+        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        return loss
+
+    order = np.random.default_rng(seed)
+    skips = plays.skips.astype(np.float32)
+    for _ in range(EPOCHS):
+        for rows in _batches(order.permutation(len(plays))):
+            contexts, tracks = plays.contexts.take(rows), plays.tracks[rows]
+            quality = quality_of(catalogue, tracks, contexts.fold)
+            matched = np.concatenate(
+                [catalogue.embedding[tracks], quality[:, None], log_plays(catalogue)[tracks, None]], axis=1
+            )
+            scalars = Pairs(contexts, catalogue).scalars
+            step(*(tf.constant(given) for given in (play_inputs(contexts, catalogue), scalars, matched, skips[rows])))
+    return network
+
+
+def _batches(order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Full batches; all rows in one where they are fewer."""
+    return [order[at : at + BATCH] for at in range(0, max(len(order) - BATCH + 1, 1), BATCH)]

@@ -8,7 +8,6 @@ bronze's carries the fingerprints of the landing files as they will be: the next
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from musicbox_lib import lake, lake_files, ledger
 from musicbox_lib.errors import Conflict, DataRefused, UsageError
 from musicbox_lib.landing import local_files
+from musicbox_lib.policies.listed import folder_day
 from musicbox_lib.privacy import landed, pseudonyms, receipts
 from musicbox_lib.privacy.landed import Copies, Log
 from musicbox_lib.privacy.receipts import Receipt
@@ -26,7 +26,6 @@ from musicbox_lib.tables import table
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MODEL = re.compile(r"(?:ddpgw|baselines)-(\d{4}-\d\d-\d\d)-.*")
 LAST = (REJECTED, BRONZE, "silver.listening_events")
 
 
@@ -155,8 +154,8 @@ def _made_with(found: Found) -> set[str]:
     """The model folders of days on which the user's plays were known."""
     days = [day for name in LAST for day in found.tables.get(name, ())] + [log.landed.day for log in found.logs]
     folder = lake.local_path(lake.root()) / "models"
-    made = {path.name: MODEL.fullmatch(path.name) for path in folder.glob("*") if path.is_dir()}
-    return {name for name, dated in made.items() if dated and dt.date.fromisoformat(dated[1]) >= min(days)}
+    made = {path.name: folder_day(path.name) for path in folder.glob("*") if path.is_dir()}
+    return {name for name, day in made.items() if day is not None and day >= min(days)}
 
 
 def _invert(mask: pa.BooleanArray) -> pa.BooleanArray:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from pyspark.sql import functions as F
 
-from musicbox_lib.evaluation.contenders import CHAMPION, LOGGED, UNTRAINED, untrained
+from musicbox_lib.evaluation.contenders import CHAMPION, LOGGED, over_catalogue
 from musicbox_lib.evaluation.counterfactual import CONTEXTS_PER_TASK
+from musicbox_lib.policies import listed
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import ContextBlock
 from musicbox_lib.policies.slates import draw_slates
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
     from pyspark.sql import DataFrame
+
+    from musicbox_lib.policies.base import FittedPolicy
 
 SLOTS = 3
 SEGMENTS = ("all", "premium", "free")
@@ -41,6 +44,8 @@ class Shelf:
     catalogue: Catalogue
     tracks: Tracks
     seed: int
+    policies: tuple[type[FittedPolicy], ...] = field(default_factory=listed.of_catalogue)
+    """Those whose slates are drawn beside the served ones."""
 
 
 def shelf(track_features: pd.DataFrame, track_embeddings: pd.DataFrame, seed: int) -> Shelf:
@@ -95,6 +100,7 @@ def diversity_rows(
     share = F.pmod(F.xxhash64(F.lit(on.seed), "user_id"), F.lit(1_000_000)) / 1_000_000
     tasks = max(1, -(-min(n_contexts, most) // CONTEXTS_PER_TASK))
     drawn = contexts.where(share < most / max(n_contexts, 1)).repartition(tasks).mapInArrow(of_contexts, _TALLIES)
+    drawn_beside = [policy.name for policy in on.policies]
     found: dict[tuple[str, str], Tally] = {}
     for row in drawn.unionByName(logged.mapInArrow(of_logged, _TALLIES)).collect():
         counts = row.asDict()
@@ -102,11 +108,11 @@ def diversity_rows(
         tally = Tally(**{**counts, "exposure": np.array(counts["exposure"], dtype=np.int64)})
         if policy == _SERVED:
             # A night without a champion is served by a baseline: then that is whose slates these are.
-            policy = f"{_SERVED} {model_id if model_id in UNTRAINED else CHAMPION}"
+            policy = f"{_SERVED} {model_id if model_id in drawn_beside else CHAMPION}"
         key = (policy, segment)
         found[key] = found[key] + tally if key in found else tally
     rows = []
-    for policy in (LOGGED, CHAMPION, *UNTRAINED):
+    for policy in (LOGGED, CHAMPION, *drawn_beside):
         for segment in SEGMENTS:
             one = found.get((f"{_SERVED} {policy}", segment)) or found.get((policy, segment))
             if one is not None and one.n_slates:
@@ -116,7 +122,7 @@ def diversity_rows(
 
 def tally_contexts(batches: Iterable[pa.RecordBatch], on: Shelf) -> Iterator[pa.RecordBatch]:
     """Counts of the served slates and of each baseline's for the same contexts, summed over one task."""
-    rivals = untrained(on.catalogue, on.seed)
+    rivals = over_catalogue(on.policies, on.catalogue, on.seed)
     tallies = _Tallies()
     model_id = None
     for batch in batches:

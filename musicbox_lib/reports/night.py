@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from musicbox_lib import lake
 from musicbox_lib.errors import DataRefused
-from musicbox_lib.evaluation.contenders import BASELINES, CHAMPION, LOGGED, SEGMENTS
+from musicbox_lib.evaluation.contenders import CHAMPION, LOGGED, SEGMENTS
+from musicbox_lib.policies import listed
 from musicbox_lib.sql import register
 from musicbox_lib.validation import stops
 from musicbox_lib.validation.decision import Result
@@ -20,7 +21,6 @@ Row = dict[str, Any]
 
 NIGHTS = 14
 """Nights of a trend: two weeks show a weekday's habit twice."""
-_POLICY_ORDER = (LOGGED, CHAMPION, *BASELINES)
 _SEGMENT_ORDER = SEGMENTS
 _NEEDED = ("reports.skip_rate", "reports.diversity")
 _USED = (
@@ -188,7 +188,8 @@ def _first(rows: list[Row]) -> Row:
 
 
 def _place_of(policy: str) -> int:
-    return _POLICY_ORDER.index(policy) if policy in _POLICY_ORDER else len(_POLICY_ORDER)
+    order = (LOGGED, CHAMPION, *(one.name for one in listed.baselines()))
+    return order.index(policy) if policy in order else len(order)
 
 
 def _place_of_versus(row: Row) -> int:

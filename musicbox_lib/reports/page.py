@@ -10,6 +10,7 @@ from typing import Any
 
 from musicbox_lib import lake
 from musicbox_lib.errors import UsageError
+from musicbox_lib.evaluation.contenders import CHAMPION, LOGGED
 from musicbox_lib.reports import places, plots
 from musicbox_lib.reports.dictionary import DICTIONARY, render_dictionary, templates
 from musicbox_lib.reports.night import NIGHTS, NightFacts, Row, night_facts
@@ -88,13 +89,14 @@ def render(facts: NightFacts, links: Sequence[tuple[str, str]] = ()) -> str:
         facts=facts,
         links=links,
         measured=measured,
-        logged=facts.one(facts.skip_rate, "logged"),
+        logged=facts.one(facts.skip_rate, LOGGED),
         ours=_ours(facts),
         skip_all=of_all,
-        skip_parts=[row for row in facts.skip_rate if row["policy"] == "logged" and row["segment"] != "all"],
+        skip_parts=[row for row in facts.skip_rate if row["policy"] == LOGGED and row["segment"] != "all"],
         diversity_all=varied,
         comparison=[row for row in facts.comparison if row["segment"] == "all" and row["measure"] in COMPARED],
-        names=plots.NAMES,
+        names=plots.names(),
+        champion=CHAMPION,
         measures=plots.MEASURES,
         evidence=plots.EVIDENCE,
         least_matched=LEAST_MATCHED,
@@ -105,7 +107,7 @@ def render(facts: NightFacts, links: Sequence[tuple[str, str]] = ()) -> str:
 def _ours(facts: NightFacts) -> dict[str, Any] | None:
     """The diversity row of what was served: ours, or the baseline's that stood in."""
     model = facts.served["model_id"]
-    return facts.one(facts.diversity, model if model in plots.NAMES else "ddpg_w")
+    return facts.one(facts.diversity, model if model in plots.names() else CHAMPION)
 
 
 def _percent(value: float | None, decimals: int = 1) -> str:

@@ -6,31 +6,15 @@ import io
 import math
 from typing import TYPE_CHECKING, Any
 
+from musicbox_lib.evaluation.contenders import CHAMPION, LOGGED
+from musicbox_lib.policies import listed
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Row = dict[str, Any]
 
-NAMES = {
-    "logged": "as logged",
-    "ddpg_w": "DDPG-W (ours)",
-    "item_knn": "item-kNN",
-    "popularity": "popularity",
-    "random": "random",
-    "popularity_in_context": "popularity in context",
-    "audio_centroid": "liked sound",
-    "session_knn": "session-kNN",
-    "item_knn_by_user": "item-kNN over users",
-    "als": "ALS",
-    "skip_logistic": "skip model, logistic",
-    "skip_lightgbm": "skip model, trees",
-    "skip_lstm": "skip model, LSTM",
-    "bandit": "bandit",
-}
-"""Policies as the page calls them."""
-TREND = ("logged", "ddpg_w", "item_knn", "popularity", "random")
-"""Those of the trend plot: more lines than five cannot be told apart."""
 MEASURES = {
     "skip_rate_dr": "skip rate, doubly robust",
     "skip_rate_dr_clipped": "the same, weights at most 10",
@@ -51,18 +35,26 @@ EVIDENCE = {
 }
 """The evidence flags in plain words."""
 # Okabe and Ito's palette: told apart by readers who do not see red and green.
-_COLOURS = {
-    "logged": "#4d4d4d",
-    "ddpg_w": "#0072b2",
-    "item_knn": "#009e73",
-    "popularity": "#e69f00",
-    "random": "#cc79a7",
-}
+_LOG_COLOUR, _CHAMPION_COLOUR, _OTHER_COLOUR = "#4d4d4d", "#0072b2", "#888888"
+_COLOURS = ("#009e73", "#e69f00", "#cc79a7")
+"""Of the first policies over a night's own catalogue."""
+
+
+def names() -> dict[str, str]:
+    """Policies as the page calls them, by name."""
+    return {LOGGED: "as logged"} | {policy.name: policy.label for policy in listed.registered()}
+
+
+def trend() -> dict[str, str]:
+    """The colours of the policies in the trend plot: more lines than five cannot be told apart."""
+    others = [policy.name for policy in listed.of_catalogue()]
+    return {LOGGED: _LOG_COLOUR, CHAMPION: _CHAMPION_COLOUR} | dict(zip(others, _COLOURS, strict=False))
 
 
 def skip_rates(rows: list[Row]) -> str:
     """Each policy's skip rate with its interval, as far as the evidence carries one. `rows`: reports.skip_rate, one
     segment."""
+    colours, labels = trend(), names()
     shown = [(str(row["policy"]), str(row["evidence"]), *_measured(row)) for row in rows]
     figure, axes = _figure(6.4, 0.55 * len(shown) + 0.8)
     for place, (policy, evidence, value, lo, hi) in enumerate(reversed(shown)):
@@ -71,10 +63,10 @@ def skip_rates(rows: list[Row]) -> str:
             across = axes.get_yaxis_transform()
             axes.text(0.0, place, why, va="center", color="#888888", style="italic", transform=across)
             continue
-        axes.plot([lo, hi], [place, place], color=_COLOURS.get(policy, "#888888"), linewidth=3, alpha=0.45)
-        axes.plot([value], [place], "o", color=_COLOURS.get(policy, "#888888"), markersize=8)
+        axes.plot([lo, hi], [place, place], color=colours.get(policy, _OTHER_COLOUR), linewidth=3, alpha=0.45)
+        axes.plot([value], [place], "o", color=colours.get(policy, _OTHER_COLOUR), markersize=8)
         axes.text(value, place + 0.22, f"{value:.1%}", ha="center", fontsize=9, color="#333333")
-    axes.set_yticks(range(len(shown)), [NAMES.get(policy, policy) for policy, *_ in reversed(shown)])
+    axes.set_yticks(range(len(shown)), [labels.get(policy, policy) for policy, *_ in reversed(shown)])
     axes.set_ylim(-0.6, len(shown) - 0.3)
     _percent(axes.xaxis)
     axes.set_xlabel("skip rate (skip_2), 95 % interval")
@@ -86,16 +78,17 @@ def skip_trend(rows: list[Row]) -> str:
     """The logged skip rate of the last nights with its band, and each policy's doubly robust one where it stands."""
     figure, axes = _figure(6.4, 3.0)
     days = sorted({row["dt"] for row in rows})
-    for policy in TREND:
+    colours, labels = trend(), names()
+    for policy, colour in colours.items():
         of_policy = {row["dt"]: row for row in rows if row["policy"] == policy}
         values = [_measured(of_policy[day]) if day in of_policy else (None, None, None) for day in days]
         if all(value is None for value, _, _ in values):
             continue
         line, lo, hi = ([math.nan if one is None else one for one in column] for column in zip(*values, strict=True))
         places = range(len(days))
-        axes.plot(places, line, "o-", color=_COLOURS[policy], label=NAMES[policy], linewidth=2, markersize=5)
-        if policy in ("logged", "ddpg_w"):
-            axes.fill_between(places, lo, hi, color=_COLOURS[policy], alpha=0.13, linewidth=0)
+        axes.plot(places, line, "o-", color=colour, label=labels[policy], linewidth=2, markersize=5)
+        if policy in (LOGGED, CHAMPION):
+            axes.fill_between(places, lo, hi, color=colour, alpha=0.13, linewidth=0)
     _days(axes, days)
     _percent(axes.yaxis)
     axes.grid(axis="y", color="#e5e5e5")
@@ -105,13 +98,14 @@ def skip_trend(rows: list[Row]) -> str:
 
 def diversity(rows: list[Row]) -> str:
     """Each policy's slates by how unlike the three tracks are, and how much of the catalogue they reach together."""
+    colours, labels = trend(), names()
     figure, axes = _figure(6.4, 3.6)
     for row in rows:
         across, up = row["catalogue_coverage"], row["diversity_ild"]
         if across is None or up is None:
             continue
-        axes.plot([across], [up], "o", color=_COLOURS.get(row["policy"], "#888888"), markersize=11)
-        axes.annotate(NAMES.get(row["policy"], str(row["policy"])), (across, up), xytext=(0, 9),
+        axes.plot([across], [up], "o", color=colours.get(row["policy"], _OTHER_COLOUR), markersize=11)
+        axes.annotate(labels.get(row["policy"], str(row["policy"])), (across, up), xytext=(0, 9),
                       textcoords="offset points", ha="center", fontsize=10)  # fmt: skip
     axes.margins(0.18, 0.22)
     _percent(axes.xaxis)
@@ -122,7 +116,7 @@ def diversity(rows: list[Row]) -> str:
 
 
 def _measured(row: Row) -> tuple[float | None, float | None, float | None]:
-    name = "skip_rate_logged" if row["policy"] == "logged" else "skip_rate_dr"
+    name = "skip_rate_logged" if row["policy"] == LOGGED else "skip_rate_dr"
     return row[name], row[f"{name}_lo"], row[f"{name}_hi"]
 
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from musicbox_lib import lake
 from musicbox_lib.errors import DataRefused
+from musicbox_lib.policies import listed
+from musicbox_lib.policies.base import FittedPolicy
 from musicbox_lib.policies.catalogue import Catalogue
-from musicbox_lib.policies.item_knn import ItemKnn
-from musicbox_lib.policies.popularity import Popularity
+from musicbox_lib.settings import settings
 from musicbox_lib.training.registry import Entry, champion_of
 
 if TYPE_CHECKING:
@@ -66,14 +67,17 @@ class Champion:
 class Baseline:
     """A policy without training, over the night's own catalogue."""
 
-    model_id: str
-    """The baseline's name."""
+    policy: type[FittedPolicy]
     catalogue: Catalogue
+
+    @property
+    def model_id(self) -> str:
+        """The baseline's name."""
+        return self.policy.name
 
     def load(self) -> tuple[Policy, Catalogue]:
         """The policy and the night's catalogue."""
-        policy: Policy = ItemKnn(self.catalogue) if self.model_id == ItemKnn.name else Popularity(self.catalogue)
-        return policy, self.catalogue
+        return self.policy.over(self.catalogue, settings().seed), self.catalogue
 
     @property
     def size(self) -> int:
@@ -88,12 +92,11 @@ Serving = Champion | Baseline
 def _loaded(folder: str, files: tuple[tuple[str, str], ...]) -> tuple[Policy, Catalogue]:
     from musicbox_lib.ddpg.model_folder import load_model
     from musicbox_lib.policies.catalogue_file import read_catalogue
-    from musicbox_lib.policies.ddpg_w import DdpgW
 
     with quiet_tensorflow():
         model = load_model(folder, dict(files))
     catalogue = read_catalogue(model.catalogue_path)
-    return DdpgW(model, catalogue), catalogue
+    return listed.champion()(model, catalogue), catalogue
 
 
 @contextmanager
@@ -132,14 +135,14 @@ def tasks_for(last_sessions: lake.ReadPartition, serving: Serving) -> int:
 def serving_of(
     registry: lake.ReadPartition, track_features: lake.ReadPartition, track_embeddings: lake.ReadPartition
 ) -> Serving:
-    """The champion as of the features' day, its files held against their sha256; without one item-kNN over the day's
-    catalogue, or popularity where no track has neighbours. Raises DataRefused for a champion that is not whole."""
+    """The champion as of the features' day, its files held against their sha256; without one, the first
+    listed policy that can stand in over the day's catalogue. Raises DataRefused for a champion that is not whole."""
     day = track_features.run_date
     champion = champion_as_of(registry, day)
     if champion is not None:
         return champion
     catalogue = night_catalogue(track_features, track_embeddings)
-    return Baseline(ItemKnn.name if (catalogue.neighbours >= 0).any() else Popularity.name, catalogue)
+    return Baseline(next(policy for policy in listed.of_catalogue() if policy.can_stand_in(catalogue)), catalogue)
 
 
 def champion_as_of(registry: lake.ReadPartition, day: dt.date) -> Champion | None:

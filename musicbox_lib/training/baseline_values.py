@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musicbox_lib.policies.base import TEMPERATURE, FittedPolicy
 from musicbox_lib.policies.candidates import soften
 from musicbox_lib.policies.catalogue import Catalogue
-from musicbox_lib.policies.ranking import EXPLORE, TEMPERATURE, Ranked
+from musicbox_lib.policies.ranking import EXPLORE, Ranked
+from musicbox_lib.policies.slates import probability_of
+from musicbox_lib.policies.training_plays import Plays
 from musicbox_lib.training.off_policy import MIN_ESS, Logged, Value, logged_plays, self_normalised
 from musicbox_lib.training.reward import REWARDS
-from musicbox_lib.training.sampled_plays import Plays
 
 TEMPERATURES = (0.02, 0.05, 0.1, 0.2, 0.4, 1.0)
 """Offered to the choice: scores are cosines, shares of the best, logits or logarithms of shares, whose best ten tracks
@@ -26,10 +28,11 @@ ROWS = 1_000
 
 
 def measured(
-    policies: Sequence[Ranked], validation: Plays, catalogue: Catalogue
+    policies: Sequence[FittedPolicy], validation: Plays, catalogue: Catalogue
 ) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
     """By policy, the temperature with the largest lower bound (value less one standard error) of the reward, and what
-    the validation plays say of the policy with it. A policy that the plays cannot judge keeps TEMPERATURE."""
+    the validation plays say of the policy with it. A policy that the plays cannot judge, or that makes its chances by
+    itself, keeps TEMPERATURE."""
     logged, usable = as_logged(validation, catalogue)
     temperatures, metrics = {}, {}
     for policy in policies:
@@ -37,7 +40,7 @@ def measured(
         values = [self_normalised(column, logged, logged.rewards) for column in chances.T]
         bounds = [value.mean - value.error if value.ess >= MIN_ESS else -np.inf for value in values]
         best = int(np.argmax(bounds))
-        if not np.isfinite(bounds[best]):
+        if not (np.isfinite(bounds[best]) and isinstance(policy, Ranked)):
             best = TEMPERATURES.index(TEMPERATURE)
         temperatures[policy.name] = TEMPERATURES[best]
         skip = self_normalised(chances[:, best], logged, logged.skips)
@@ -59,12 +62,18 @@ def as_logged(plays: Plays, catalogue: Catalogue) -> tuple[Logged, Plays]:
     return logged, plays.take(logged.states[:, 0])
 
 
-def chances_of_played(policy: Ranked, plays: Plays, temperatures: tuple[float, ...]) -> Floats:
-    """(n, T) the chance that the policy plays what was played, with each temperature."""
+def chances_of_played(policy: FittedPolicy, plays: Plays, temperatures: tuple[float, ...]) -> Floats:
+    """(n, T) the chance that the policy plays what was played, with each temperature; the same with all of them for a
+    policy that is not `Ranked`."""
     parts = [np.zeros((0, len(temperatures)))]
     for at in range(0, len(plays), ROWS):
         rows = slice(at, at + ROWS)
-        tracks, scores = policy.candidates(plays.contexts.take(rows))
+        contexts = plays.contexts.take(rows)
+        if not isinstance(policy, Ranked):
+            chances = probability_of(policy.propose(contexts), plays.tracks[rows])
+            parts.append(np.repeat(chances[:, None], len(temperatures), axis=1))
+            continue
+        tracks, scores = policy.candidates(contexts)
         same = (tracks == plays.tracks[rows, None]) & (tracks >= 0)
         parts.append(
             np.column_stack([(soften(tracks, scores, one, EXPLORE) * same).sum(axis=1) for one in temperatures])

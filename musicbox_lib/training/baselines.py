@@ -1,4 +1,4 @@
-"""`models.baselines`: everything that DDPG-W is held against, fitted on the same days, published as one folder."""
+"""`models.baselines`: everything that the champion is compared with, fitted on the same days, in one folder."""
 
 from __future__ import annotations
 
@@ -9,32 +9,28 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from musicbox_lib import lake
 from musicbox_lib.contract import select_declared
 from musicbox_lib.ddpg.model_folder import CATALOGUE, publish
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.policies.catalogue_file import read_catalogue, write_catalogue
-from musicbox_lib.policies.fitted import BaselinesManifest, Fits, policies_of
+from musicbox_lib.policies.fit_inputs import FitInputs
+from musicbox_lib.policies.fitted import BaselinesManifest, policies_of, save_arrays
+from musicbox_lib.policies.listed import FITTED_FOLDER, of_plays
+from musicbox_lib.policies.training_plays import sampled_plays
 from musicbox_lib.scoring.serving import quiet_tensorflow
 from musicbox_lib.tables import table
-from musicbox_lib.training import baseline_counts as counts
-from musicbox_lib.training import baseline_fits as fits
 from musicbox_lib.training.baseline_values import measured
-from musicbox_lib.training.sampled_plays import Plays, sampled_plays
-from musicbox_lib.training.skip_lstm_fit import fit_lstm
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from musicbox_lib.policies.catalogue import Catalogue
+    from musicbox_lib.policies.base import FittedPolicy
 
 log = logging.getLogger("musicbox.baselines")
 
@@ -54,11 +50,14 @@ def baselines(
     seed: int,
     models: Path,
 ) -> list[dict[str, Any]]:
-    """Fit all baselines on the plays `events` of the training folds, publish them as `models/baselines-D-<8 hex>` and
-    give the rows of `models.baselines`. The same plays, tracks and seed give the same folder, byte for byte.
+    """Fit every policy that needs plays on the plays `events` of the training folds, publish them as
+    `models/baselines-D-<8 hex>` and give the rows of `models.baselines`. The same plays, tracks and seed give the same
+    folder, byte for byte.
 
-    `inputs` are the versions of the tables. Raises DataRefused where no training user has a labelled play.
+    `inputs` are the versions of the tables. Raises DataRefused where no training user has a labelled play, UsageError
+    where MUSICBOX_POLICIES names what is no policy.
     """
+    policies = of_plays()
     events, features, embeddings = (
         select_declared(frame, table(name))
         for frame, name in (
@@ -78,9 +77,9 @@ def baselines(
             )
         if not len(training):
             raise DataRefused(f"no user of the training folds has a labelled play up to {run_date}: deliver more.")
-        fit(events, training, catalogue, seed).save(made)
+        fit(policies, FitInputs(catalogue, seed, events, training), made)
         with _timed("validation"):
-            temperatures, metrics = measured(policies_of(made, catalogue, {}), validation, catalogue)
+            temperatures, metrics = measured(policies_of(made, catalogue, {}, policies), validation, catalogue)
         manifest = BaselinesManifest(
             dt=run_date.isoformat(),
             seed=seed,
@@ -89,7 +88,7 @@ def baselines(
             metrics=metrics,
             code_version=lake.code_version(),
         ).written(made)
-        folder = f"baselines-{run_date}-{_fingerprint(manifest)}"
+        folder = f"{FITTED_FOLDER}-{run_date}-{_fingerprint(manifest)}"
         publish(made, models / folder)
     finally:
         shutil.rmtree(made, ignore_errors=True)
@@ -108,34 +107,18 @@ def baselines(
     ]
 
 
-def fit(events: DataFrame, training: Plays, catalogue: Catalogue, seed: int) -> Fits:
-    """The counted and factorised fits in Spark, on all training plays; the skip models here, on the sample."""
-    plays = counts.training_plays(events, catalogue).persist()
-    try:
-        with _timed("popularity in context"):
-            by_context = counts.plays_by_context(plays, catalogue)
-        with _timed("sessions"):
-            sessions, neighbours = counts.newest_sessions(plays, catalogue)
-        with _timed("als"):
-            factors = counts.als_factors(plays, catalogue, seed)
-    finally:
-        plays.unpersist()
-    with _timed("features"):
-        features = fits.training_features(training, catalogue)
-    skips: NDArray[np.int64] = fits.skips_of(training)
-    with _timed("skip_logistic"):
-        logistic = fits.fit_logistic(features, skips)
-    with _timed("bandit"):
-        bandit = fits.fit_bandit(features, fits.rewards_of(training))
-    with _timed("skip_lightgbm"):
-        booster = fits.fit_lightgbm(features, skips, seed)
+def fit(policies: Sequence[type[FittedPolicy]], inputs: FitInputs, folder: Path) -> None:
+    """Fit one policy after the other and save its arrays."""
     with _timed("tensorflow"), quiet_tensorflow():
         import tensorflow as tf
 
         tf.constant(0)  # starts it
-    with _timed("skip_lstm"):
-        network = fit_lstm(training, catalogue, seed)
-    return Fits(by_context, sessions, neighbours, factors, logistic, bandit, booster, network)
+    try:
+        for policy in policies:
+            with _timed(policy.name):
+                save_arrays(folder, policy, policy.fit(inputs))
+    finally:
+        inputs.release()
 
 
 def _fingerprint(manifest: BaselinesManifest) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from musicbox_lib import lake
 from musicbox_lib.ddpg.model_folder import MANIFEST, read_manifest
 from musicbox_lib.errors import DataRefused, UsageError
+from musicbox_lib.policies.listed import of_model
 from musicbox_lib.sessions import known_plays
 from musicbox_lib.sessions.folds import HELD_OUT_FOLD
 from musicbox_lib.settings import settings
@@ -70,7 +71,8 @@ def _folder(run_date: dt.date, model: str | None) -> Path:
         if not MODEL_ID.fullmatch(model):
             raise UsageError(f"{model!r} is not the name of a model: give one of `ls {models_folder()}`.")
         return models_folder() / model
-    manifests = models_folder().glob(f"ddpgw-{run_date}-*/{MANIFEST}")
+    kinds = dict.fromkeys(policy.folder for policy in of_model())
+    manifests = [path for kind in kinds for path in models_folder().glob(f"{kind}-{run_date}-*/{MANIFEST}")]
     newest = max(manifests, key=lambda path: (path.stat().st_mtime_ns, path), default=None)
     if newest is None:
         raise DataRefused(f"no model was trained for {run_date}: run the job trainer (make train RUN_DATE={run_date}).")

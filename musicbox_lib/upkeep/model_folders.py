@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from musicbox_lib import lake
+from musicbox_lib.policies.listed import folder_day
 from musicbox_lib.settings import settings
 from musicbox_lib.training.registration import models_folder, registered
 from musicbox_lib.training.registry import CANDIDATE
@@ -17,7 +17,8 @@ NEVER_PROMOTED_DAYS = 30
 """A candidate may still be looked at for a month; its row, with what was measured, stays in models.registry."""
 UNREGISTERED_DAYS = 7
 """A folder without a row is what a training left that broke off, or one that is still at work."""
-MODEL = re.compile(r"ddpgw-\d{4}-\d\d-\d\d-.+|baselines-\d{4}-\d\d-\d\d-.+|\.making-.+")
+MAKING = ".making-"
+"""What a training is still at work on, or broke off."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def to_remove(now: dt.datetime) -> list[Unwanted]:
     rows = _baseline_days()
     newest = max(rows.values(), default=None)
     found = []
-    for folder in sorted(path for path in models_folder().iterdir() if path.is_dir() and MODEL.fullmatch(path.name)):
+    for folder in sorted(path for path in models_folder().iterdir() if path.is_dir() and _is_ours(path.name)):
         age = (now - dt.datetime.fromtimestamp(folder.stat().st_mtime, dt.UTC)).days
         entry, day = entries.get(folder.name), rows.get(folder.name)
         if entry is not None:
@@ -48,6 +49,10 @@ def to_remove(now: dt.datetime) -> list[Unwanted]:
         elif age > UNREGISTERED_DAYS:
             found.append(Unwanted(folder, f"no row names it, {age} days old"))
     return found
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith(MAKING) or folder_day(name) is not None
 
 
 def _baseline_days() -> dict[str, dt.date]:
@@ -64,6 +69,6 @@ def _baseline_days() -> dict[str, dt.date]:
 def remove(found: list[Unwanted]) -> None:
     """Take the folders away: out of sight at once, then file by file."""
     for one in found:
-        gone = one.folder.with_name(f".making-gone-{one.folder.name.lstrip('.')}")
+        gone = one.folder.with_name(f"{MAKING}gone-{one.folder.name.lstrip('.')}")
         one.folder.replace(gone)
         shutil.rmtree(gone)

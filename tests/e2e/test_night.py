@@ -13,8 +13,9 @@ from lake_content import the_lake
 from rendered import commands, run_dag
 
 from musicbox_lib import lake
-from musicbox_lib.evaluation.contenders import BASELINES, CHAMPION, LOGGED, UNTRAINED
+from musicbox_lib.evaluation.contenders import CHAMPION, LOGGED
 from musicbox_lib.lake import ReadPartition, WritePartition
+from musicbox_lib.policies.listed import baselines, of_catalogue
 from musicbox_lib.settings import PROJECT
 from musicbox_lib.sql import ask
 from musicbox_lib.sql_questions import read_questions
@@ -30,6 +31,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 FIRST = dt.date(2026, 11, 1)
 TRAINED, LAST = dt.date(2026, 11, 3), dt.date(2026, 11, 5)
 USERS = 80
+BASELINES = {policy.name for policy in baselines()}
+UNTRAINED = {policy.name for policy in of_catalogue()}
 
 
 def every_row() -> dict[str, list[str]]:

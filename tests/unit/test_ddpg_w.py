@@ -11,9 +11,10 @@ from catalogues import assert_candidates, make_catalogue, make_contexts
 
 from musicbox_lib.ddpg.model_folder import Serving
 from musicbox_lib.ddpg.state import encode_states
-from musicbox_lib.policies import ddpg_w
+from musicbox_lib.policies import ddpg_w, ddpg_w_actor
 from musicbox_lib.policies.catalogue import Catalogue
-from musicbox_lib.policies.ddpg_w import ActorAlone, DdpgW
+from musicbox_lib.policies.ddpg_w import DdpgW
+from musicbox_lib.policies.ddpg_w_actor import ActorAlone
 from musicbox_lib.policies.interface import SOURCES, ContextBlock
 
 Floats = npt.NDArray[np.float32]
@@ -110,7 +111,7 @@ def test_the_actor_alone_asks_nobody_else(monkeypatch: pytest.MonkeyPatch) -> No
     """Its first unheard track is the one of greatest inner product, whatever the critic and the neighbours say."""
     catalogue, contexts = random_world()
     model = KnownModel(Serving(k=20, rerank=True, rerank_weight=5.0), catalogue.actions[5])
-    actor = ActorAlone(DdpgW(model, catalogue))
+    actor = ActorAlone(model, catalogue)
     found = actor.propose(contexts)
     assert_candidates(found, contexts)
     assert (found.sources == SOURCES.index("actor")).all()
@@ -119,5 +120,5 @@ def test_the_actor_alone_asks_nobody_else(monkeypatch: pytest.MonkeyPatch) -> No
         heard = contexts.tracks[row][contexts.in_session[row]]
         best = int(np.argmax(np.where(np.isin(np.arange(90), heard), -np.inf, products)))
         assert found.tracks[row][np.argmax(found.probabilities[row])] == best
-    monkeypatch.setattr(ddpg_w, "CELLS", 90 * 4)
+    monkeypatch.setattr(ddpg_w_actor, "CELLS", 90 * 4)
     np.testing.assert_array_equal(actor.propose(contexts).tracks, found.tracks)

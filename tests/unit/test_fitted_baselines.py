@@ -21,9 +21,10 @@ from small_night import write
 from musicbox_lib import lake
 from musicbox_lib.ddpg.model_folder import CATALOGUE, MANIFEST
 from musicbox_lib.errors import DataRefused
-from musicbox_lib.policies import fitted
-from musicbox_lib.policies.fitted import ARRAYS, BOOSTER, NAMES, NETWORK, Baselines, baselines_as_of, fitted_baselines
+from musicbox_lib.policies import pair_features
+from musicbox_lib.policies.fitted import Baselines, baselines_as_of, fitted_baselines
 from musicbox_lib.policies.interface import ContextBlock
+from musicbox_lib.policies.listed import of_plays
 from musicbox_lib.policies.pair_features import FEATURES
 from musicbox_lib.policies.skip_lstm import SkipLstm, play_inputs
 from musicbox_lib.sessions.contexts import last_contexts
@@ -34,6 +35,8 @@ from musicbox_lib.tables import table
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+NAMES = tuple(policy.name for policy in of_plays())
+FILES = (CATALOGUE, *(f"{name}.npz" for name in NAMES))
 FIRST, DAY = dt.date(2026, 11, 1), dt.date(2026, 11, 3)
 TABLE = lake.ReadPartition.parse(f"models.baselines/dt={DAY}")
 
@@ -117,8 +120,8 @@ def world(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iter
             track_embeddings=f"gold.track_embeddings/dt={DAY}",
         )
         # Small: two passes of the network over some 3,000 plays, a few trees.
-        patch.setattr("musicbox_lib.training.skip_lstm_fit.EPOCHS", 2)
-        patch.setattr("musicbox_lib.training.baseline_fits.TREES", 20)
+        patch.setattr("musicbox_lib.policies.skip_lstm.EPOCHS", 2)
+        patch.setattr("musicbox_lib.policies.skip_lightgbm.TREES", 20)
         fit(root / "models")
         [folder] = [path for path in (root / "models").iterdir() if path.name.startswith("baselines-")]
         events = lake.read(spark, lake.ReadPartition.parse("silver.listening_events/*"))
@@ -137,7 +140,7 @@ def test_the_table_has_a_row_for_each_and_what_was_measured(world: World) -> Non
         assert metrics["validation_propensity_estimated"] == 0
         silver = {"silver.listening_events", "silver.superseded_events"}
         assert set(dict(row["inputs"])) == silver | {"gold.track_features", "gold.track_embeddings"}
-        assert set(dict(row["files"])) == {CATALOGUE, ARRAYS, BOOSTER, NETWORK}
+        assert set(dict(row["files"])) == set(FILES)
 
 
 def test_every_policy_answers_every_context_by_the_house_rules(world: World) -> None:
@@ -172,7 +175,7 @@ def test_the_same_inputs_give_the_same_folder_byte_for_byte(world: World, tmp_pa
     fit(tmp_path)
     [again] = [path for path in tmp_path.iterdir() if path.name.startswith("baselines-")]
     assert again.name == world.folder.name
-    for name in (CATALOGUE, ARRAYS, BOOSTER, NETWORK):
+    for name in FILES:
         assert (again / name).read_bytes() == (world.folder / name).read_bytes(), name
 
 
@@ -209,7 +212,7 @@ def test_a_day_finds_the_newest_fits_not_after_it(world: World) -> None:
     assert baselines_as_of(TABLE, FIRST) is None
     for day in (DAY, DAY + dt.timedelta(days=5)):
         found = baselines_as_of(TABLE, day)
-        assert found == Baselines(DAY, str(world.folder), found.files if found else ())
+        assert found == Baselines(DAY, str(world.folder), found.files if found else (), of_plays())
     assert found is not None
     policies, catalogue = found.load()
     assert policies is found.load()[0], "loaded once per process"
@@ -221,7 +224,7 @@ def copied(world: World, tmp_path: Path) -> Path:
     return Path(shutil.copytree(world.folder, tmp_path / world.folder.name))
 
 
-@pytest.mark.parametrize("name", [CATALOGUE, ARRAYS, BOOSTER, NETWORK])
+@pytest.mark.parametrize("name", FILES)
 def test_a_tampered_file_is_refused(copied: Path, name: str) -> None:
     content = bytearray((copied / name).read_bytes())
     content[len(content) // 2] ^= 1
@@ -243,7 +246,7 @@ def test_a_missing_folder_file_or_manifest_is_refused(copied: Path, tmp_path: Pa
 
 
 def test_fits_of_other_features_are_refused(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitted, "FEATURES", (*FEATURES, "one_more"))
+    monkeypatch.setattr(pair_features, "FEATURES", (*FEATURES, "one_more"))
     with pytest.raises(DataRefused, match="was fitted on other features than this code has"):
         fitted_baselines(copied)
 

@@ -311,12 +311,14 @@ def test_a_night_that_an_earlier_delivery_stopped_says_so(night: Path) -> None:
 def test_every_policy_and_evidence_has_words_on_the_page() -> None:
     from typing import get_args
 
-    from musicbox_lib.evaluation.contenders import BASELINES, CHAMPION, LOGGED
+    from musicbox_lib.evaluation.contenders import LOGGED
     from musicbox_lib.evaluation.estimators import Evidence
     from musicbox_lib.evaluation.rank_measures import MEASURES as RANKS
+    from musicbox_lib.policies.listed import ALL
     from musicbox_lib.reports import plots
     from musicbox_lib.reports.policy_comparison import MEASURES
 
-    assert {LOGGED, CHAMPION, *BASELINES} <= set(plots.NAMES)
+    assert set(plots.names()) == {LOGGED, *(policy.name for policy in ALL)}
+    assert all(plots.names().values())
     assert set(get_args(Evidence)) == set(plots.EVIDENCE)
     assert {*MEASURES, *RANKS} == set(plots.MEASURES)

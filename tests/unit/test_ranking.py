@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Self
 
 import numpy as np
 import pytest
@@ -12,16 +13,16 @@ from scipy import sparse
 
 from musicbox_lib.policies.als import RATINGS, Als, Factors
 from musicbox_lib.policies.audio_centroid import AudioCentroid
+from musicbox_lib.policies.base import TEMPERATURE, Arrays
 from musicbox_lib.policies.candidates import LIMIT
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import SOURCES, Candidates, ContextBlock
-from musicbox_lib.policies.item_knn_by_user import ItemKnnByUser, Neighbours
+from musicbox_lib.policies.item_knn_by_user import CHANCE, ItemKnnByUser, Neighbours, neighbours_by_user
 from musicbox_lib.policies.popularity import Popularity
 from musicbox_lib.policies.popularity_in_context import OVERALL, PopularityInContext
 from musicbox_lib.policies.ranking import EXPLORE, Ranked, WholeCatalogue
 from musicbox_lib.policies.session_knn import SessionKnn, Sessions
 from musicbox_lib.policies.slates import probability_of
-from musicbox_lib.training.baseline_counts import CHANCE, neighbours_by_user
 from musicbox_lib.training.reward import REWARDS
 
 
@@ -29,10 +30,15 @@ class Fixed(WholeCatalogue):
     """The same scores for everybody."""
 
     name = "fixed"
+    label = "fixed"
 
     def __init__(self, catalogue: Catalogue, row: list[float], temperature: float) -> None:
         super().__init__(catalogue, temperature)
         self._row = np.array(row)
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, catalogue: Catalogue, temperature: float = TEMPERATURE) -> Self:
+        return cls(catalogue, arrays["row"].tolist(), temperature)
 
     def scores(self, contexts: ContextBlock) -> NDArray[np.float64]:
         return np.tile(self._row, (len(contexts), 1))

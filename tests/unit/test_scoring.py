@@ -41,7 +41,7 @@ def a_world(users: int = 40) -> tuple[Baseline, list[dict[str, Any]]]:
     histories = {
         f"user-{i}": [(int(t), int(rng.integers(-1, 4))) for t in rng.integers(0, 50, size=12)] for i in range(users)
     }
-    return Baseline("item_knn", catalogue), context_rows(histories, in_session=10)
+    return Baseline(ItemKnn, catalogue), context_rows(histories, in_session=10)
 
 
 def slates_of(spark: SparkSession, rows: list[tuple[str, int, str, float]]) -> DataFrame:

@@ -13,15 +13,14 @@ from frames import DAY, frame, listeners
 
 from musicbox_lib.ddpg.state import COUNT_PRIOR, state_dim
 from musicbox_lib.features.track_features import track_features
-from musicbox_lib.policies.bandit import ALPHA, Bandit, Belief
+from musicbox_lib.policies.bandit import ALPHA, Bandit, Belief, fit_bandit
 from musicbox_lib.policies.catalogue import OUT_OF_TRAINING, Catalogue
 from musicbox_lib.policies.interface import ContextBlock
-from musicbox_lib.policies.pair_features import CENTROIDS, FEATURES, PAIR, SCALARS, Pairs
+from musicbox_lib.policies.pair_features import CENTROIDS, FEATURES, PAIR, SCALARS, Pairs, training_features
 from musicbox_lib.policies.ranking import Ranked
-from musicbox_lib.policies.skip_lightgbm import SkipLightgbm
-from musicbox_lib.policies.skip_logistic import SkipLogistic
-from musicbox_lib.training import baseline_fits as fits
-from musicbox_lib.training.sampled_plays import Plays, sampled_plays
+from musicbox_lib.policies.skip_lightgbm import SkipLightgbm, fit_lightgbm
+from musicbox_lib.policies.skip_logistic import SkipLogistic, fit_logistic
+from musicbox_lib.policies.training_plays import Plays, sampled_plays
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -113,17 +112,17 @@ def plays_of(catalogue: Catalogue, n: int = 3_000, seed: int = 0) -> Plays:
 def policies() -> tuple[list[Ranked], ContextBlock, Plays]:
     catalogue, contexts = made()
     plays = plays_of(catalogue)
-    features, skips = fits.training_features(plays, catalogue), fits.skips_of(plays)
-    logistic = SkipLogistic(catalogue, fits.fit_logistic(features, skips))
-    trees = SkipLightgbm(catalogue, fits.fit_lightgbm(features, skips, seed=1), logistic)
-    bandit = Bandit(catalogue, fits.fit_bandit(features, fits.rewards_of(plays)))
+    features, skips = training_features(plays, catalogue), plays.skips
+    logistic = SkipLogistic(catalogue, fit_logistic(features, skips))
+    trees = SkipLightgbm(catalogue, fit_lightgbm(features, skips, seed=1), logistic)
+    bandit = Bandit(catalogue, fit_bandit(features, plays.rewards))
     return [logistic, trees, bandit], contexts, plays
 
 
 def test_the_models_find_the_known_response_and_keep_the_house_rules() -> None:
     found, contexts, plays = policies()
     catalogue = found[0].catalogue
-    coefficients = fits.fit_logistic(fits.training_features(plays, catalogue), fits.skips_of(plays))
+    coefficients = fit_logistic(training_features(plays, catalogue), plays.skips)
     assert coefficients[at("quality")] == pytest.approx(-6, abs=1.2)
     # Liked and skipped centroids say nearly the same, so the weight is shared out between windows.
     assert coefficients[[at(name) for name in CENTROIDS]].sum() == pytest.approx(-4, abs=2)
@@ -167,8 +166,8 @@ def test_answers_do_not_depend_on_the_block(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_log_in_which_everything_was_skipped_gives_no_opinion() -> None:
     catalogue, _ = made()
-    features = fits.training_features(plays_of(catalogue, n=50), catalogue)
-    assert not fits.fit_logistic(features, np.ones(50, np.int64)).any()
+    features = training_features(plays_of(catalogue, n=50), catalogue)
+    assert not fit_logistic(features, np.ones(50, np.int64)).any()
 
 
 def test_a_users_own_answers_change_no_track_statistic_of_their_rows(spark: SparkSession) -> None:
@@ -198,7 +197,7 @@ def test_a_users_own_answers_change_no_track_statistic_of_their_rows(spark: Spar
     assert mine.sum() == 36
     assert (before.grades[mine] != after.grades[mine]).all()
     of_tracks = [at("quality"), at("log_plays")]
-    columns = [fits.training_features(plays, known) for plays, known in ((before, catalogue), (after, changed))]
+    columns = [training_features(plays, known) for plays, known in ((before, catalogue), (after, changed))]
     np.testing.assert_array_equal(columns[0][mine][:, of_tracks], columns[1][mine][:, of_tracks])
     # It is not that nothing changed: other folds' rows and what serving uses know the new answers.
     others = fold != fold[mine][0]

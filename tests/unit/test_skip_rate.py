@@ -15,7 +15,6 @@ import pytest
 from musicbox_lib import lake
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.evaluation import policy_evaluation
-from musicbox_lib.evaluation.contenders import BASELINES
 from musicbox_lib.evaluation.counterfactual import Judged, Rivals, as_judgeable, judge_batches
 from musicbox_lib.evaluation.estimators import DRAWS, Interval, Sums
 from musicbox_lib.evaluation.legacy import Legacy
@@ -23,6 +22,7 @@ from musicbox_lib.evaluation.logged import Logged, logged
 from musicbox_lib.evaluation.night import Night, judge_night
 from musicbox_lib.evaluation.rank_measures import RankSums
 from musicbox_lib.lake import WritePartition
+from musicbox_lib.policies import listed
 from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.interface import Candidates, ContextBlock
 from musicbox_lib.reports import policy_comparison, skip_rate
@@ -125,9 +125,9 @@ def test_a_night_without_a_day_before_reports_the_log_alone(spark: SparkSession,
     compared = policy_comparison.rows(night)
     assert {(row["evidence"], row["difference"]) for row in compared} == {("no_history", None)}
     # Segments x (three measures against the log, seven against each baseline).
-    assert len(compared) == 3 * (3 + 7 * len(BASELINES))
+    assert len(compared) == 3 * (3 + 7 * len(listed.baselines()))
     evaluated = policy_evaluation.rows(night)
-    assert len(evaluated) == 3 * 9 * (1 + len(BASELINES))
+    assert len(evaluated) == 3 * 9 * (1 + len(listed.baselines()))
     assert {(row["evidence"], row["value"], row["n"]) for row in evaluated if row["segment"] == "free"} == {
         ("no_history", None, 4)
     }
