@@ -83,14 +83,3 @@ def likeliest(tracks: Any) -> Candidates:
     positions = np.asarray(tracks, dtype=np.int32)
     weights = np.where(positions >= 0, np.arange(positions.shape[1], 0, -1.0), 0.0)
     return candidates(positions, weights / np.maximum(weights.sum(axis=1, keepdims=True), 1))
-
-
-def assert_candidates(candidates: Candidates, contexts: ContextBlock) -> None:
-    """What holds of every policy: chances sum to 1, no track twice, none heard in the session, nothing at pads."""
-    np.testing.assert_allclose(candidates.probabilities.sum(axis=1), 1.0, atol=1e-12)
-    assert (candidates.probabilities[candidates.tracks < 0] == 0).all()
-    for row in range(len(contexts)):
-        tracks = candidates.tracks[row][candidates.tracks[row] >= 0]
-        heard = set(contexts.tracks[row][contexts.in_session[row]])
-        assert len(set(tracks)) == len(tracks)
-        assert not heard & set(tracks)

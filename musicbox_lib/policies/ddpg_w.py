@@ -85,4 +85,5 @@ class DdpgW(ModelPolicy):
             np.take_along_axis(newest, places, axis=1), np.take_along_axis(contexts.tracks, places, axis=1), -1
         )
         near = self.catalogue.neighbours[plays.clip(min=0)][:, :, :NEIGHBOURS]
-        return np.where(plays[:, :, None] >= 0, near, -1).reshape(len(contexts), -1).astype(np.int32)
+        width = near.shape[1] * near.shape[2]
+        return np.where(plays[:, :, None] >= 0, near, -1).reshape(len(contexts), width).astype(np.int32)

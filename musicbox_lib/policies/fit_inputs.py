@@ -38,7 +38,7 @@ class FitInputs:
         from musicbox_lib.policies.training_plays import training_plays
 
         if self._events is None:
-            raise ValueError("these inputs have a catalogue and no plays: set needs_plays on the policy.")
+            raise ValueError("these inputs have no events: a fit that counts in Spark needs them, and needs_plays.")
         return training_plays(self._events, self.catalogue).persist()
 
     @cached_property
@@ -52,7 +52,7 @@ class FitInputs:
     def sample(self) -> Plays:
         """Labelled plays with the context before each, some 100,000, in a fixed order."""
         if self._sample is None:
-            raise ValueError("these inputs have a catalogue and no plays: set needs_plays on the policy.")
+            raise ValueError("these inputs have no sample of plays: set needs_plays on the policy that asks for it.")
         return self._sample
 
     @cached_property

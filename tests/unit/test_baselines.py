@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from catalogues import assert_candidates, make_catalogue, make_contexts
+from catalogues import make_catalogue, make_contexts
 
 from musicbox_lib.policies import random as random_policy
 from musicbox_lib.policies.candidates import drop_heard, first_of_equals, soften
@@ -14,6 +14,7 @@ from musicbox_lib.policies.popularity import Popularity
 from musicbox_lib.policies.random import Random
 from musicbox_lib.policies.ranking import EXPLORE
 from musicbox_lib.policies.slates import probability_of
+from musicbox_lib.testing.policies import assert_candidates
 
 
 def test_all_baselines_keep_the_house_rules() -> None:

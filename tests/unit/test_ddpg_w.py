@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pytest
-from catalogues import assert_candidates, make_catalogue, make_contexts
+from catalogues import make_catalogue, make_contexts
 
 from musicbox_lib.ddpg.model_folder import Serving
 from musicbox_lib.ddpg.state import encode_states
@@ -16,6 +16,7 @@ from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.ddpg_w import DdpgW
 from musicbox_lib.policies.ddpg_w_actor import ActorAlone
 from musicbox_lib.policies.interface import SOURCES, ContextBlock
+from musicbox_lib.testing.policies import assert_candidates
 
 Floats = npt.NDArray[np.float32]
 

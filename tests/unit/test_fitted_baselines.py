@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
-from catalogues import assert_candidates
 from deliveries import rows_of, the_job
+from lake_content import the_lake
 from small_night import write
 
 from musicbox_lib import lake
@@ -27,10 +27,12 @@ from musicbox_lib.policies.interface import ContextBlock
 from musicbox_lib.policies.listed import of_plays
 from musicbox_lib.policies.pair_features import FEATURES
 from musicbox_lib.policies.skip_lstm import SkipLstm, play_inputs
+from musicbox_lib.reports.page import write_page
 from musicbox_lib.sessions.contexts import last_contexts
 from musicbox_lib.settings import settings
 from musicbox_lib.synthetic.generate import generate
 from musicbox_lib.tables import table
+from musicbox_lib.testing.policies import assert_candidates
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -92,6 +94,12 @@ def fit(models: Path) -> None:
     )
 
 
+def small_fits(patch: pytest.MonkeyPatch) -> None:
+    """Two passes of the network over some 3,000 plays, a few trees."""
+    patch.setattr("musicbox_lib.policies.skip_lstm.EPOCHS", 2)
+    patch.setattr("musicbox_lib.policies.skip_lightgbm.TREES", 20)
+
+
 @dataclass(frozen=True)
 class World:
     """A lake with fitted baselines, and the contexts at its last day's end."""
@@ -119,9 +127,7 @@ def world(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iter
             track_features=f"gold.track_features/dt={DAY}",
             track_embeddings=f"gold.track_embeddings/dt={DAY}",
         )
-        # Small: two passes of the network over some 3,000 plays, a few trees.
-        patch.setattr("musicbox_lib.policies.skip_lstm.EPOCHS", 2)
-        patch.setattr("musicbox_lib.policies.skip_lightgbm.TREES", 20)
+        small_fits(patch)
         fit(root / "models")
         [folder] = [path for path in (root / "models").iterdir() if path.name.startswith("baselines-")]
         events = lake.read(spark, lake.ReadPartition.parse("silver.listening_events/*"))
@@ -259,3 +265,48 @@ def test_an_entered_folder_that_is_gone_is_refused(world: World) -> None:
             baselines_as_of(TABLE, DAY)
     finally:
         aside.rename(world.folder)
+
+
+def test_a_folder_of_an_earlier_version_is_refused_with_what_to_do(copied: Path) -> None:
+    manifest = json.loads((copied / MANIFEST).read_text())
+    earlier = {CATALOGUE: "0", "arrays.npz": "0", "skip_lightgbm.txt": "0", "skip_lstm.weights.h5": "0"}
+    (copied / MANIFEST).write_text(json.dumps({**manifest, "files": earlier}))
+    with pytest.raises(DataRefused, match=rf"fitted by an earlier version, .*: fit .* \(make train RUN_DATE={DAY}\)\."):
+        fitted_baselines(copied)
+
+
+def test_the_example_is_fitted_judged_and_shown_by_an_entry_in_the_settings(
+    spark: SparkSession, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = DAY + dt.timedelta(days=1)
+    with the_lake(Path(shutil.copytree(world.root, tmp_path / "lake"))):
+        monkeypatch.setenv("MUSICBOX_POLICIES", "examples.a_policy:LeastSkipped")
+        settings.cache_clear()
+        found = baselines_as_of(TABLE, DAY)
+        assert found is not None
+        assert [policy.name for policy in found.policies] == list(NAMES), "it was not there at the last training"
+        small_fits(monkeypatch)
+        fit(tmp_path / "lake" / "models")
+        assert sorted(row["policy"] for row in rows_of("models.baselines")) == sorted([*NAMES, "least_skipped"])
+        of_day = [row for row in delivered_plays(world.root) if row["dt"] == DAY]
+        write(
+            "silver.listening_events", [{**row, "dt": later, "session_id": f"n-{row['session_id']}"} for row in of_day]
+        )
+        run(
+            "policy_evaluation",
+            listening_events=f"silver.listening_events/dt=..{later}",
+            track_features=f"gold.track_features/dt=latest..{DAY}",
+            track_embeddings=f"gold.track_embeddings/dt=latest..{DAY}",
+            registry="models.registry",
+            baselines=f"models.baselines/dt=..{DAY}",
+            policy_evaluation=f"reports.policy_evaluation/dt={later}",
+            skip_rate=f"reports.skip_rate/dt={later}",
+            policy_comparison=f"reports.policy_comparison/dt={later}",
+        )
+        judged = [row for row in rows_of("reports.policy_evaluation") if row["policy"] == "least_skipped"]
+        assert {row["segment"] for row in judged} >= {"all", "premium", "free"}
+        [ranked] = [row for row in judged if (row["segment"], row["measure"]) == ("all", "hit_rate_20")]
+        assert ranked["evidence"] == "ok" and 0 < ranked["value"] < 1
+        write("reports.diversity", [{"dt": later, "policy": "item_knn", "segment": "all", "n_slates": 9}])
+        page = write_page(later).read_text()
+        assert "<td>least skipped</td>" in page and "least_skipped" not in page

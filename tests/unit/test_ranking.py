@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 import pytest
-from catalogues import assert_candidates, make_catalogue, make_contexts
+from catalogues import make_catalogue, make_contexts
 from numpy.typing import NDArray
 from scipy import sparse
 
@@ -23,6 +23,7 @@ from musicbox_lib.policies.popularity_in_context import OVERALL, PopularityInCon
 from musicbox_lib.policies.ranking import EXPLORE, Ranked, WholeCatalogue
 from musicbox_lib.policies.session_knn import SessionKnn, Sessions
 from musicbox_lib.policies.slates import probability_of
+from musicbox_lib.testing.policies import assert_candidates
 from musicbox_lib.training.reward import REWARDS
 
 

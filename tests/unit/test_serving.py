@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from catalogues import assert_candidates, make_contexts
+from catalogues import make_contexts
 from small_night import DAY, context_rows, write
 
 from musicbox_lib.ddpg.config import Config
@@ -21,6 +21,7 @@ from musicbox_lib.policies.catalogue_file import write_catalogue
 from musicbox_lib.policies.slates import Spread
 from musicbox_lib.scoring.serving import champion_as_of
 from musicbox_lib.scoring.top3_recommendations import recommend_block
+from musicbox_lib.testing.policies import assert_candidates
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

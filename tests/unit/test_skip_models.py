@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from catalogues import assert_candidates, make_catalogue, make_contexts
+from catalogues import make_catalogue, make_contexts
 from frames import DAY, frame, listeners
 
 from musicbox_lib.ddpg.state import COUNT_PRIOR, state_dim
@@ -21,6 +21,7 @@ from musicbox_lib.policies.ranking import Ranked
 from musicbox_lib.policies.skip_lightgbm import SkipLightgbm, fit_lightgbm
 from musicbox_lib.policies.skip_logistic import SkipLogistic, fit_logistic
 from musicbox_lib.policies.training_plays import Plays, sampled_plays
+from musicbox_lib.testing.policies import assert_candidates
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

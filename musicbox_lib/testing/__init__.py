@@ -1,0 +1,1 @@
+"""What an extension tests itself with: the interfaces' own checks."""
