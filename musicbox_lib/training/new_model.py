@@ -19,6 +19,7 @@ from musicbox_lib.ddpg.config import Config
 from musicbox_lib.ddpg.model_folder import CATALOGUE, Manifest, publish, save_model, sha256_of
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.policies.catalogue_file import read_catalogue, write_catalogue
+from musicbox_lib.policies.ddpg_w import DdpgW
 from musicbox_lib.sessions.folds import HELD_OUT_FOLD, TRAINING_FOLDS, VALIDATION_FOLD
 from musicbox_lib.training import reader
 from musicbox_lib.training.off_policy import Logged, logged_plays
@@ -92,7 +93,7 @@ def train_model(
         )
         digits = _fingerprint(rows, None if whole else of_transitions, made / CATALOGUE, config, seed)
         manifest = Manifest(
-            model_id=f"ddpgw-{day}-{digits}",
+            model_id=f"{DdpgW.folder}-{day}-{digits}",
             dt=day,
             seed=seed,
             state_size=state_size,

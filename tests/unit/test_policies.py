@@ -168,7 +168,7 @@ class Again(Popularity):
     [
         (
             "no_such_module:Mine",
-            r"names no_such_module:Mine, which cannot be imported \(ModuleNotFoundError: .*\): give",
+            r"which cannot be imported \(ModuleNotFoundError: .*\): give",
         ),
         ("examples.a_policy:Mine", r"which cannot be imported \(AttributeError: .*\): give module:Class"),
         ("examples.a_policy", r"which cannot be imported"),
@@ -214,7 +214,9 @@ class TooSure(Broken):
 class Double(Broken):
     def propose(self, contexts: ContextBlock) -> Candidates:
         found = super().propose(contexts)
-        return dataclasses.replace(found, tracks=np.where(found.tracks >= 0, found.tracks[:, :1], -1))
+        return dataclasses.replace(
+            found, tracks=np.where(found.tracks >= 0, found.tracks.max(axis=1, keepdims=True), -1)
+        )
 
 
 class Moody(Broken):
