@@ -24,6 +24,8 @@ from musicbox_lib.policies.catalogue_file import read_catalogue
 from musicbox_lib.policies.listed import of_plays
 
 TABLE = "models.baselines"
+OF_EARLIER_VERSIONS = "skip_lightgbm.txt"
+"""A file that a folder of 0.1.0 has, beside one .npz for all policies, and that no policy writes now."""
 Policies = tuple[type[FittedPolicy], ...]
 
 
@@ -76,7 +78,7 @@ def read_baselines_manifest(folder: Path, files: Mapping[str, str] | None = None
         raise DataRefused(
             f"{folder / MANIFEST} cannot be read ({broken}): restore the folder or fit the baselines again."
         ) from None
-    if "arrays.npz" in manifest.files:
+    if OF_EARLIER_VERSIONS in manifest.files:
         raise DataRefused(
             f"{folder} was fitted by an earlier version, whose files this one does not read: fit the baselines again "
             f"(make train RUN_DATE={manifest.dt})."
