@@ -34,7 +34,7 @@ setup: .setup/ready  ## the three environments, Java, Delta's jars and Airflow's
 
 # The installs come one after the other (uv locks its cache: side by side one of them ran into the lock's time-out);
 # the jars, the archive and Airflow's database are made beside them.
-.setup/ready: pyproject.toml $(wildcard locks/*.txt) musicbox_lib/environment.py musicbox_lib/class_archive.py musicbox_lib/setup_jars.py | .setup/uv
+.setup/ready: pyproject.toml $(wildcard locks/*.txt) musicbox_lib/machine/environment.py musicbox_lib/machine/class_archive.py musicbox_lib/machine/setup_jars.py | .setup/uv
 	@$(MAKE) -j 3 .setup/airflow-db .setup/train .setup/classes
 	touch $@
 
@@ -63,9 +63,9 @@ define install
 	touch $@
 endef
 
-.setup/jobs: locks/jobs.txt pyproject.toml musicbox_lib/compiled_zips.py | .setup/uv
+.setup/jobs: locks/jobs.txt pyproject.toml musicbox_lib/machine/compiled_zips.py | .setup/uv
 	$(call install,jobs,.venv)
-	.venv/bin/python -m musicbox_lib.compiled_zips
+	.venv/bin/python -m musicbox_lib.machine.compiled_zips
 
 .setup/airflow: locks/airflow.txt pyproject.toml | .setup/uv .setup/jobs
 	$(call install,airflow,.venv-airflow)
@@ -74,24 +74,24 @@ endef
 	$(call install,train,.venv-train)
 
 .setup/java: | .setup
-	@if ! python3 -m musicbox_lib.java > /dev/null 2>&1 && [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
+	@if ! python3 -m musicbox_lib.machine.java > /dev/null 2>&1 && [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
 		echo "setup: no Java 17 or 21 here, installing openjdk-17-jre-headless"
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq openjdk-17-jre-headless > /dev/null
 	fi
-	python3 -m musicbox_lib.java > $@.home && mv $@.home $@
+	python3 -m musicbox_lib.machine.java > $@.home && mv $@.home $@
 
-.setup/environment.sh: .setup/java .setup/jobs musicbox_lib/environment.py musicbox_lib/java.py
-	@.venv/bin/python -m musicbox_lib.environment > $@
+.setup/environment.sh: .setup/java .setup/jobs musicbox_lib/machine/environment.py musicbox_lib/machine/java.py
+	@.venv/bin/python -m musicbox_lib.machine.environment > $@
 
-.setup/jars: .setup/environment.sh musicbox_lib/setup_jars.py
+.setup/jars: .setup/environment.sh musicbox_lib/machine/setup_jars.py
 	@echo "setup: Delta's jars"
-	$(ENVIRONMENT) && .venv/bin/python -m musicbox_lib.setup_jars > .setup/jars.log 2>&1 || { tail -5 .setup/jars.log >&2; exit 1; }
+	$(ENVIRONMENT) && .venv/bin/python -m musicbox_lib.machine.setup_jars > .setup/jars.log 2>&1 || { tail -5 .setup/jars.log >&2; exit 1; }
 	touch $@
 
 # Without the archive everything works, seconds later per job: a failure here is said and does not stop the set-up.
-.setup/classes: .setup/jars musicbox_lib/class_archive.py
+.setup/classes: .setup/jars musicbox_lib/machine/class_archive.py
 	@echo "setup: the JVM's class archive (a minute; docs/decisions/0002)"
-	$(ENVIRONMENT) && .venv/bin/python -m musicbox_lib.class_archive > .setup/classes.log 2>&1 || {
+	$(ENVIRONMENT) && .venv/bin/python -m musicbox_lib.machine.class_archive > .setup/classes.log 2>&1 || {
 		echo "setup: no class archive, jobs start slower (.setup/classes.log)"; }
 	touch $@
 
@@ -104,7 +104,7 @@ endef
 # ── the two commands of the README ──────────────────────────────────────────────────────────────────────────────
 
 demo: .setup/ready  ## a generated world: land 14 days, train, run two nights, show what came out
-	@$(ENVIRONMENT) && exec .venv/bin/python -m musicbox_lib.demo
+	@$(ENVIRONMENT) && exec .venv/bin/python -m musicbox_lib.cli.demo
 
 test: .setup/ready  ## every test but the slow ones, in all three environments
 	@$(ENVIRONMENT)
@@ -125,10 +125,11 @@ test-all: .setup/ready  ## the slow tests too
 faults: .setup/ready  ## every fault, kill -9 to full disks, and their page in docs/measured (hours; KILLS=2 for less and no page)
 	@$(ENVIRONMENT) && MUSICBOX_FAULT_TABLE=bench/results/faults MUSICBOX_KILLS=$(or $(KILLS),20) MUSICBOX_FAULT_PAGE=$(if $(KILLS),,faults) exec .venv/bin/python -m pytest tests/faults
 
-lint: .setup/ready  ## ruff and strict mypy
+lint: .setup/ready  ## ruff, strict mypy and who may import whom
 	@.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	.venv/bin/lint-imports
 
 docs: .setup/ready  ## the docs site in .site/, with links checked and nothing loaded from outside
 	@$(ENVIRONMENT) && exec .venv/bin/python -m sphinx -q -W --keep-going -c docs/site -d .site/.doctrees docs .site
@@ -139,25 +140,25 @@ bench: .setup/ready  ## every bench at its small size; NAME=scoring SIZE=full fo
 # ── runs ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 nightly: .setup/ready  ## RUN_DATE=2026-11-05: that night's DAG, here and now
-	@$(ENVIRONMENT) && exec .venv-airflow/bin/python -m musicbox_lib.run_dag musicbox_nightly --run-date "$$RUN_DATE"
+	@$(ENVIRONMENT) && exec .venv-airflow/bin/python -m musicbox_lib.orchestration.run_dag musicbox_nightly --run-date "$$RUN_DATE"
 
 train: .setup/ready  ## RUN_DATE=2026-11-05: the training DAG as of that day, here and now
-	@$(ENVIRONMENT) && exec .venv-airflow/bin/python -m musicbox_lib.run_dag musicbox_training --run-date "$$RUN_DATE"
+	@$(ENVIRONMENT) && exec .venv-airflow/bin/python -m musicbox_lib.orchestration.run_dag musicbox_training --run-date "$$RUN_DATE"
 
 backfill: .setup/ready  ## FROM=2026-11-01 TO=2026-11-03: the nightly DAG for each delivered day, oldest first
-	@$(ENVIRONMENT) && exec .venv-airflow/bin/python -m musicbox_lib.run_dag musicbox_nightly --from-date "$$FROM" --to-date "$$TO" $(if $(DRY_RUN),--dry-run)
+	@$(ENVIRONMENT) && exec .venv-airflow/bin/python -m musicbox_lib.orchestration.run_dag musicbox_nightly --from-date "$$FROM" --to-date "$$TO" $(if $(DRY_RUN),--dry-run)
 
 sql: .setup/ready  ## Q="SELECT count(*) FROM silver.listening_events": ask the lake (DuckDB, no JVM)
 	@$(ENVIRONMENT) && exec .venv/bin/musicbox sql "$$Q"
 
 sql-server: .setup/ready  ## the same tables and views over JDBC (Spark Thrift Server), this machine only; Ctrl-C stops it
-	@$(ENVIRONMENT) && exec .venv/bin/python -m musicbox_lib.sql_server
+	@$(ENVIRONMENT) && exec .venv/bin/python -m musicbox_lib.sql.server
 
 report: .setup/ready  ## RUN_DATE=2026-11-05: write that night's page and print its path
 	@$(ENVIRONMENT) && exec .venv/bin/musicbox report --dt "$$RUN_DATE"
 
 airflow: .setup/ready  ## the scheduler and the UI on http://127.0.0.1:8080, for development
-	@$(ENVIRONMENT) && exec .venv-airflow/bin/python -m musicbox_lib.run_airflow
+	@$(ENVIRONMENT) && exec .venv-airflow/bin/python -m musicbox_lib.orchestration.run_airflow
 
 clean:  ## remove environments, jars, Airflow's home, the docs site and stamps; the lake stays
 	rm -rf .venv .venv-airflow .venv-train .uv .jars .setup .airflow .site .mypy_cache .ruff_cache .pytest_cache spark-warehouse

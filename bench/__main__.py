@@ -17,8 +17,8 @@ from rich.table import Table
 import bench
 from bench import pages
 from bench.measured import Row
-from musicbox_lib import stopping
 from musicbox_lib.errors import MusicBoxError
+from musicbox_lib.machine import stopping
 from musicbox_lib.settings import settings
 
 RESULTS = Path(__file__).parent / "results"

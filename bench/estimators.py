@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from bench.measured import Row, measure
+from musicbox_lib.blocks.draws import keys_of
 from musicbox_lib.evaluation.estimators import CLIP, estimate, sums_of
-from musicbox_lib.policies.draws import keys_of
 from musicbox_lib.settings import PROJECT
 
 ENVIRONMENT = PROJECT / ".venv-obp"

@@ -20,7 +20,7 @@ from bench.measured import Row, against, measure
 from musicbox_lib.synthetic.context_level import context_levels
 from musicbox_lib.synthetic.generate import workers_for
 from musicbox_lib.synthetic.listeners import draw_listeners
-from musicbox_lib.synthetic.policy import affinities, policy_probabilities
+from musicbox_lib.synthetic.logging_policy import affinities, policy_probabilities
 from musicbox_lib.synthetic.sessions import plan_sessions
 from musicbox_lib.synthetic.tracks import Tracks, draw_tracks
 from musicbox_lib.synthetic.world import Floats, World, load_world
@@ -39,7 +39,7 @@ def generated(size: str) -> Row:
     """
     users, tracks = SIZES[size]
     words = ["generate", "--users", str(users), "--tracks", str(tracks), "--days", str(DAYS), "--seed", str(SEED)]
-    command = [sys.executable, "-c", "from musicbox_lib.cli import main; main()", *words, "--from-date", str(FROM)]
+    command = [sys.executable, "-c", "from musicbox_lib.cli.app import main; main()", *words, "--from-date", str(FROM)]
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         subprocess.run(

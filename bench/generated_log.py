@@ -13,9 +13,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv
 
-from musicbox_lib.policies.catalogue import FOLDS, NEIGHBOURS, Catalogue
-from musicbox_lib.policies.draws import keys_of
-from musicbox_lib.policies.interface import CONTEXT_TYPES, HISTORY, ContextBlock
+from musicbox_lib.blocks.catalogue import FOLDS, NEIGHBOURS, Catalogue
+from musicbox_lib.blocks.contexts import CONTEXT_TYPES, HISTORY, ContextBlock
+from musicbox_lib.blocks.draws import keys_of
 from musicbox_lib.synthetic.generate import generate
 from musicbox_lib.synthetic.truth import Truth
 from musicbox_lib.synthetic.truth_plays import play_blocks

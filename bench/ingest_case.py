@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import ingest_duckdb
-from musicbox_lib import job, lake
+from musicbox_lib import lake
+from musicbox_lib.contract import jobs
+from musicbox_lib.contract.tables import table
 from musicbox_lib.lake import ReadPartition
-from musicbox_lib.sessions import arguments
+from musicbox_lib.machine.spark import session
+from musicbox_lib.orchestration import job
 from musicbox_lib.settings import PROJECT
-from musicbox_lib.spark import session
-from musicbox_lib.tables import table
 from musicbox_lib.validation.suite import import_ahead
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ Rows = dict[str, int]
 
 def _run(name: str, given: dict[str, str]) -> None:
     program = job.program(PROJECT / "jobs" / f"{name}.py")
-    program.main(**vars(program.arg_parser().parse_args(arguments.as_words(given))))
+    program.main(**vars(program.arg_parser().parse_args(jobs.as_words(given))))
 
 
 def _rows(*names: str) -> Rows:
@@ -39,8 +40,8 @@ def _rows(*names: str) -> Rows:
 
 def musicbox(day: str) -> Rows:
     """The two jobs of a night, as they are."""
-    _run("session_events", arguments.session_events(day))
-    _run("listening_events", arguments.listening_events(day))
+    _run("session_events", jobs.session_events(day))
+    _run("listening_events", jobs.listening_events(day))
     return _rows("silver.listening_events", "silver.rejected_events", "silver.validation_results")
 
 
@@ -49,11 +50,11 @@ def unvalidated(day: str) -> Rows:
     the hour it began."""
     from pyspark.sql import functions as F
 
-    from musicbox_lib.validation.listening_events import as_listening_events
     from musicbox_lib.validation.session_facts import session_facts
+    from musicbox_lib.validation.session_logs import as_listening_events
     from musicbox_lib.validation.verdicts import hashed
 
-    _run("session_events", arguments.session_events(day))
+    _run("session_events", jobs.session_events(day))
     spark = session("unvalidated")
     events = lake.read(spark, ReadPartition.parse(f"bronze.session_events/dt={day}")).where(
         "is_parsed AND track_id IS NOT NULL AND session_position IS NOT NULL"

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from musicbox_lib.tables import Expectation, table
+from musicbox_lib.contract.tables import Expectation, table
 from musicbox_lib.validation.rules import row_rules
 from musicbox_lib.validation.session_facts import FLAGS, LABELS, REQUIRED, SESSION_FACTS
 

@@ -20,6 +20,9 @@ import numpy.typing as npt
 
 from bench.generated_log import GeneratedLog
 from bench.measured import Row
+from musicbox_lib.blocks.candidates import Candidates, Policy
+from musicbox_lib.blocks.contexts import ContextBlock
+from musicbox_lib.blocks.slates import probability_of
 from musicbox_lib.evaluation.estimators import (
     Evidence,
     Measure,
@@ -30,10 +33,8 @@ from musicbox_lib.evaluation.estimators import (
     weighable,
 )
 from musicbox_lib.evaluation.reward_model import RewardModel
-from musicbox_lib.policies.interface import Candidates, ContextBlock, Policy
 from musicbox_lib.policies.popularity import Popularity
 from musicbox_lib.policies.random import Random
-from musicbox_lib.policies.slates import probability_of
 
 Floats = npt.NDArray[np.float64]
 

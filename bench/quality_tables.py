@@ -124,7 +124,7 @@ def _targets(cells: list[Found], judged: list[Found]) -> str:
     served = " / ".join(_over(cells, "served", name) for name in ("gap_closed", "coverage", "ild"))
     minutes = [float(cell["seconds"]) / 60 for cell in cells]
     rows = [
-        ("generator inside every tolerance", "all", "checked by tests/unit/test_synthetic_marginals.py"),
+        ("generator inside every tolerance", "all", "checked by tests/unit/synthetic/test_synthetic_marginals.py"),
         ("DDPG-W gap closed, mean of seeds (each)", "≥ .77 (≥ .73)", _over(cells, "ddpg_w", "gap_closed")),
         ("lead over the better item-kNN", "+.20, interval above 0", _lead(cells, ("item_knn", "item_knn_by_user"))),
         ("lead over the best supervised greedy policy", "+.04, interval above 0", _lead(cells, SUPERVISED)),

@@ -9,15 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.measured import Row, against, measure
-from musicbox_lib.ddpg.model_folder import Serving
-from musicbox_lib.ddpg.state import encode_states, state_dim
-from musicbox_lib.policies.catalogue import FOLDS, NEIGHBOURS, Catalogue
+from musicbox_lib.blocks.candidates import Policy
+from musicbox_lib.blocks.catalogue import FOLDS, NEIGHBOURS, Catalogue
+from musicbox_lib.blocks.contexts import HISTORY, ContextBlock
+from musicbox_lib.blocks.slates import Spread, draw_slates
+from musicbox_lib.blocks.state import encode_states, state_dim
+from musicbox_lib.ddpg.config import Serving
 from musicbox_lib.policies.ddpg_w import DdpgW
-from musicbox_lib.policies.interface import HISTORY, ContextBlock, Policy
 from musicbox_lib.policies.item_knn import ANSWER_WEIGHTS, FADE, TEMPERATURE, ItemKnn
 from musicbox_lib.policies.popularity import Popularity
 from musicbox_lib.policies.ranking import EXPLORE
-from musicbox_lib.policies.slates import Spread, draw_slates
 from musicbox_lib.scoring.top3_recommendations import ROWS
 
 SIZES = {"small": (2_000, 2_000), "full": (50_000, 50_000)}

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bench.measured import Row
-from musicbox_lib.spark import session
-from musicbox_lib.tables import table
+from musicbox_lib.contract.tables import table
+from musicbox_lib.machine.spark import session
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -69,10 +69,10 @@ def listening_events(spark: SparkSession, rows: int, giant_share: float) -> Data
 def cases(spark: SparkSession, events: DataFrame) -> dict[str, Callable[[], object]]:
     """What the night and the training do with a user's plays, each to its end."""
     from musicbox_lib.evaluation.night import judge_night
-    from musicbox_lib.features.last_sessions import last_sessions
     from musicbox_lib.features.track_embeddings import track_embeddings
     from musicbox_lib.features.track_features import track_features
     from musicbox_lib.sessions.contexts import as_contexts
+    from musicbox_lib.sessions.last_sessions import last_sessions
     from musicbox_lib.training.transitions import transitions
 
     features = track_features(events, spark.createDataFrame([], table("silver.known_tracks").ddl), DAY).persist()

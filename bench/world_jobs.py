@@ -6,8 +6,10 @@ from __future__ import annotations
 import datetime as dt
 import subprocess
 
-from musicbox_lib import environment, job, lake
-from musicbox_lib.sessions import arguments
+from musicbox_lib import lake
+from musicbox_lib.contract import jobs
+from musicbox_lib.machine import environment
+from musicbox_lib.orchestration import job
 from musicbox_lib.settings import PROJECT, settings
 
 
@@ -19,8 +21,8 @@ def words_of(day: dt.date) -> list[tuple[str, dict[str, str]]]:
     gold = {name: f"gold.{name}/dt={day}" for name in ("track_features", "track_embeddings")}
     model = {"seed": str(settings().seed), "models": f"{lake.root()}/models"}
     return [
-        ("session_events", arguments.session_events(str(day))),
-        ("listening_events", arguments.listening_events(str(day))),
+        ("session_events", jobs.session_events(str(day))),
+        ("listening_events", jobs.listening_events(str(day))),
         ("track_features", {**events, "known_tracks": f"silver.known_tracks/dt=..{day}", **gold}),
         ("baselines", {**trained, **gold, "baselines": f"models.baselines/dt={day}", **model}),
         ("transitions", {**trained, **gold, "transitions": f"training.transitions/dt={day}"}),
@@ -40,7 +42,7 @@ def words_of(day: dt.date) -> list[tuple[str, dict[str, str]]]:
 def run_jobs(day: dt.date) -> None:
     """Run them all on the lake that the settings name; the first refusal is raised."""
     for name, given in words_of(day):
-        words = arguments.as_words(given)
+        words = jobs.as_words(given)
         path = PROJECT / "jobs" / f"{name}.py"
         if name == "trainer":
             subprocess.run([str(environment.TRAIN / "bin" / "python"), str(path), *words], cwd=PROJECT, check=True)

@@ -4,7 +4,7 @@ import datetime as dt
 
 from airflow.sdk import DAG, Param
 
-from musicbox_lib.orchestration import DEFAULTS, backfill_days, nightly_runs
+from musicbox_lib.orchestration.operators import DEFAULTS, backfill_days, nightly_runs
 
 with DAG(
     "musicbox_backfill",

@@ -4,7 +4,7 @@ import datetime as dt
 
 from airflow.sdk import DAG, CronTriggerTimetable
 
-from musicbox_lib.orchestration import DEFAULTS, parameters, upkeep
+from musicbox_lib.orchestration.operators import DEFAULTS, parameters, upkeep
 
 with DAG(
     "musicbox_maintenance",

@@ -4,8 +4,8 @@ import datetime as dt
 
 from airflow.sdk import DAG, CronDataIntervalTimetable
 
-from musicbox_lib import job_tasks as job
-from musicbox_lib.orchestration import DEFAULTS, RUN_DATE
+from musicbox_lib.orchestration import tasks as job
+from musicbox_lib.orchestration.operators import DEFAULTS, RUN_DATE
 
 with DAG(
     "musicbox_nightly",

@@ -7,4 +7,4 @@ COPY . .
 RUN make setup
 EXPOSE 8080
 # Inside a container the way in is the published port, which compose.yaml binds to this machine's own address.
-CMD ["bash", "-c", ". .setup/environment.sh && AIRFLOW__API__HOST=0.0.0.0 exec .venv-airflow/bin/python -m musicbox_lib.run_airflow"]
+CMD ["bash", "-c", ". .setup/environment.sh && AIRFLOW__API__HOST=0.0.0.0 exec .venv-airflow/bin/python -m musicbox_lib.orchestration.run_airflow"]

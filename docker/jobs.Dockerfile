@@ -8,6 +8,6 @@ COPY locks/jobs.txt locks/
 RUN uv venv --python 3.11 .venv && uv pip sync --require-hashes --python .venv/bin/python locks/jobs.txt
 COPY . .
 RUN uv pip install --no-deps --no-build-isolation --python .venv/bin/python -e . \
-    && .venv/bin/python -m musicbox_lib.setup_jars && .venv/bin/python -m musicbox_lib.class_archive
+    && .venv/bin/python -m musicbox_lib.machine.setup_jars && .venv/bin/python -m musicbox_lib.machine.class_archive
 ENV PATH=/app/.venv/bin:$PATH SPARK_HOME=/app/.venv/lib/python3.11/site-packages/pyspark PYSPARK_PYTHON=/app/.venv/bin/python
 ENTRYPOINT ["musicbox"]

@@ -4,20 +4,21 @@ models.baselines of that day."""
 import argparse
 from pathlib import Path
 
-from musicbox_lib import job, lake
+from musicbox_lib import lake
 from musicbox_lib.lake import ReadPartition, WritePartition
+from musicbox_lib.machine.spark import session
+from musicbox_lib.orchestration import job
 from musicbox_lib.sessions import known_plays
-from musicbox_lib.spark import session
 
 
 def arg_parser() -> argparse.ArgumentParser:
     """`--listening-events silver.listening_events/dt=FROM..D --track-features gold.track_features/dt=D
     --track-embeddings gold.track_embeddings/dt=D --baselines models.baselines/dt=D --seed N --models LAKE/models`"""
     parser = argparse.ArgumentParser(prog="baselines", description=__doc__, epilog=arg_parser.__doc__)
-    lake.partition_argument(parser, "listening_events", ReadPartition)
-    lake.partition_argument(parser, "track_features", ReadPartition)
-    lake.partition_argument(parser, "track_embeddings", ReadPartition)
-    lake.partition_argument(parser, "baselines", WritePartition)
+    job.partition_argument(parser, "listening_events", ReadPartition)
+    job.partition_argument(parser, "track_features", ReadPartition)
+    job.partition_argument(parser, "track_embeddings", ReadPartition)
+    job.partition_argument(parser, "baselines", WritePartition)
     parser.add_argument("--seed", type=int, required=True, help="Seed of samples, factors, trees and weights.")
     parser.add_argument("--models", type=Path, required=True, help="The folder that holds a folder per model.")
     return parser

@@ -2,14 +2,15 @@
 
 import argparse
 
-from musicbox_lib import job, lake
+from musicbox_lib import lake
 from musicbox_lib.errors import DataRefused
+from musicbox_lib.features.night_tracks import tracks_of
 from musicbox_lib.lake import ReadPartition, WritePartition
+from musicbox_lib.machine.spark import session
+from musicbox_lib.orchestration import job
 from musicbox_lib.reports import diversity as slates
-from musicbox_lib.reports.gold import tracks_of
 from musicbox_lib.sessions import known_plays
 from musicbox_lib.settings import settings
-from musicbox_lib.spark import session
 
 
 def arg_parser() -> argparse.ArgumentParser:
@@ -19,8 +20,8 @@ def arg_parser() -> argparse.ArgumentParser:
     the repetition; it may not be there."""
     parser = argparse.ArgumentParser(prog="diversity", description=__doc__, epilog=arg_parser.__doc__)
     for name in ("top3_recommendations", "last_sessions", "track_features", "track_embeddings", "listening_events"):
-        lake.partition_argument(parser, name, ReadPartition)
-    lake.partition_argument(parser, "diversity", WritePartition)
+        job.partition_argument(parser, name, ReadPartition)
+    job.partition_argument(parser, "diversity", WritePartition)
     return parser
 
 

@@ -2,19 +2,20 @@
 
 import argparse
 
-from musicbox_lib import job, lake
-from musicbox_lib.features import last_sessions as transform
+from musicbox_lib import lake
 from musicbox_lib.lake import ReadPartition, WritePartition
+from musicbox_lib.machine.spark import session
+from musicbox_lib.orchestration import job
 from musicbox_lib.sessions import known_plays
+from musicbox_lib.sessions import last_sessions as transform
 from musicbox_lib.settings import settings
-from musicbox_lib.spark import session
 
 
 def arg_parser() -> argparse.ArgumentParser:
     """`--listening-events silver.listening_events/dt=..D --last-sessions gold.last_sessions/dt=D`"""
     parser = argparse.ArgumentParser(prog="last_sessions", description=__doc__, epilog=arg_parser.__doc__)
-    lake.partition_argument(parser, "listening_events", ReadPartition)
-    lake.partition_argument(parser, "last_sessions", WritePartition)
+    job.partition_argument(parser, "listening_events", ReadPartition)
+    job.partition_argument(parser, "last_sessions", WritePartition)
     return parser
 
 

@@ -4,17 +4,18 @@ reports.policy_evaluation, reports.skip_rate and reports.policy_comparison: one 
 import argparse
 import datetime as dt
 
-from musicbox_lib import job, lake
-from musicbox_lib.evaluation import policy_evaluation as evaluations
+from musicbox_lib import lake
 from musicbox_lib.evaluation.night import judge_night
+from musicbox_lib.features.night_tracks import tracks_of
 from musicbox_lib.lake import ReadPartition, WritePartition
-from musicbox_lib.policies.fitted import baselines_as_of
+from musicbox_lib.machine.spark import session
+from musicbox_lib.models.champion import champion_as_of
+from musicbox_lib.models.fitted_baselines import baselines_as_of
+from musicbox_lib.orchestration import job
 from musicbox_lib.reports import policy_comparison as comparisons
+from musicbox_lib.reports import policy_evaluation as evaluations
 from musicbox_lib.reports import skip_rate as rates
-from musicbox_lib.reports.gold import tracks_of
-from musicbox_lib.scoring.serving import champion_as_of
 from musicbox_lib.sessions import known_plays
-from musicbox_lib.spark import session
 
 
 def arg_parser() -> argparse.ArgumentParser:
@@ -27,9 +28,9 @@ def arg_parser() -> argparse.ArgumentParser:
         prog="policy_evaluation", description=__doc__, epilog=arg_parser.__doc__, allow_abbrev=False
     )
     for name in ("listening_events", "track_features", "track_embeddings", "registry", "baselines"):
-        lake.partition_argument(parser, name, ReadPartition)
+        job.partition_argument(parser, name, ReadPartition)
     for name in ("policy_evaluation", "skip_rate", "policy_comparison"):
-        lake.partition_argument(parser, name, WritePartition)
+        job.partition_argument(parser, name, WritePartition)
     return parser
 
 
@@ -53,12 +54,8 @@ def main(
     spark = session("policy_evaluation")
     events = known_plays.read(spark, listening_events)
     night = judge_night(events, features, embeddings, champion, fitted, run_date)
-    written = (
-        (policy_evaluation, evaluations.rows(night)),
-        (skip_rate, rates.rows(night)),
-        (policy_comparison, comparisons.rows(night)),
-    )
-    for partition, rows in written:
+    made = (evaluations.rows(night), rates.rows(night), comparisons.rows(night))
+    for partition, rows in zip((policy_evaluation, skip_rate, policy_comparison), made, strict=True):
         lake.overwrite_rows("policy_evaluation", rows, partition, inputs)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 
-from musicbox_lib import job, lake
+from musicbox_lib.contract.days import parse_date
 from musicbox_lib.lake import ReadPartition, WritePartition
+from musicbox_lib.orchestration import job
 
 
 def arg_parser() -> argparse.ArgumentParser:
@@ -14,9 +15,9 @@ def arg_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="registry", description=__doc__, epilog=arg_parser.__doc__, allow_abbrev=False
     )
-    parser.add_argument("--run-date", type=lake.parse_date, required=True, help="The day the model was trained for.")
-    lake.partition_argument(parser, "listening_events", ReadPartition)
-    lake.partition_argument(parser, "registry", WritePartition)
+    parser.add_argument("--run-date", type=parse_date, required=True, help="The day the model was trained for.")
+    job.partition_argument(parser, "listening_events", ReadPartition)
+    job.partition_argument(parser, "registry", WritePartition)
     parser.add_argument("--model", help="The model's id; without it the newest folder trained for the run date.")
     return parser
 

@@ -3,23 +3,23 @@
 import argparse
 import datetime as dt
 
-from musicbox_lib import job, lake
+from musicbox_lib import lake
+from musicbox_lib.contract.days import parse_date
+from musicbox_lib.contract.tables import table
 from musicbox_lib.errors import UsageError
 from musicbox_lib.lake import WritePartition
-from musicbox_lib.landing import listing
+from musicbox_lib.landing import ingest, listing, pseudonyms
 from musicbox_lib.landing.lines import delivered_columns, read_counted_rows
-from musicbox_lib.privacy import pseudonyms
-from musicbox_lib.sessions import ingest
-from musicbox_lib.spark import session
-from musicbox_lib.tables import table
+from musicbox_lib.machine.spark import session
+from musicbox_lib.orchestration import job
 
 
 def arg_parser() -> argparse.ArgumentParser:
     """`--run-date D --session-events bronze.session_events/dt=..D --tracks bronze.tracks/dt=..D`"""
     parser = argparse.ArgumentParser(prog="session_events", description=__doc__)
-    parser.add_argument("--run-date", type=lake.parse_date, required=True, metavar="DAY")
-    lake.partition_argument(parser, "session_events", WritePartition)
-    lake.partition_argument(parser, "tracks", WritePartition)
+    parser.add_argument("--run-date", type=parse_date, required=True, metavar="DAY")
+    job.partition_argument(parser, "session_events", WritePartition)
+    job.partition_argument(parser, "tracks", WritePartition)
     return parser
 
 

@@ -2,19 +2,20 @@
 
 import argparse
 
-from musicbox_lib import job, lake
+from musicbox_lib import lake
 from musicbox_lib.lake import ReadPartition, WritePartition
+from musicbox_lib.machine.spark import session
+from musicbox_lib.orchestration import job
 from musicbox_lib.sessions import known_plays
 from musicbox_lib.settings import settings
 from musicbox_lib.skip_prediction import skip_prediction as predictions
-from musicbox_lib.spark import session
 
 
 def arg_parser() -> argparse.ArgumentParser:
     """`--listening-events silver.listening_events/dt=FROM..D --skip-prediction reports.skip_prediction/dt=D`"""
     parser = argparse.ArgumentParser(prog="skip_prediction", description=__doc__, epilog=arg_parser.__doc__)
-    lake.partition_argument(parser, "listening_events", ReadPartition)
-    lake.partition_argument(parser, "skip_prediction", WritePartition)
+    job.partition_argument(parser, "listening_events", ReadPartition)
+    job.partition_argument(parser, "skip_prediction", WritePartition)
     return parser
 
 

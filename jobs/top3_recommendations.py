@@ -2,22 +2,23 @@
 
 import argparse
 
-from musicbox_lib import job, lake
+from musicbox_lib import lake
 from musicbox_lib.lake import ReadPartition, WritePartition
+from musicbox_lib.machine.spark import session
+from musicbox_lib.orchestration import job
 from musicbox_lib.scoring.audit import refuse_faults
 from musicbox_lib.scoring.serving import serving_of, tasks_for
 from musicbox_lib.scoring.top3_recommendations import slate_seed
 from musicbox_lib.scoring.top3_recommendations import top3_recommendations as recommend
 from musicbox_lib.settings import settings
-from musicbox_lib.spark import session
 
 
 def arg_parser() -> argparse.ArgumentParser:
     """`--last-sessions gold.last_sessions/dt=D … --registry models.registry --top3-recommendations scores…/dt=D`"""
     parser = argparse.ArgumentParser(prog="top3_recommendations", description=__doc__)
     for name in ("last_sessions", "track_features", "track_embeddings", "registry"):
-        lake.partition_argument(parser, name, ReadPartition)
-    lake.partition_argument(parser, "top3_recommendations", WritePartition)
+        job.partition_argument(parser, name, ReadPartition)
+    job.partition_argument(parser, "top3_recommendations", WritePartition)
     return parser
 
 

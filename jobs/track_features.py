@@ -2,22 +2,23 @@
 
 import argparse
 
-from musicbox_lib import job, lake
+from musicbox_lib import lake
 from musicbox_lib.features import track_embeddings as embeddings
 from musicbox_lib.features import track_features as features
 from musicbox_lib.lake import ReadPartition, WritePartition
+from musicbox_lib.machine.spark import session
+from musicbox_lib.orchestration import job
 from musicbox_lib.sessions import known_plays
-from musicbox_lib.spark import session
 
 
 def arg_parser() -> argparse.ArgumentParser:
     """`--listening-events silver.listening_events/dt=..D --known-tracks silver.known_tracks/dt=..D
     --track-features gold.track_features/dt=D --track-embeddings gold.track_embeddings/dt=D`"""
     parser = argparse.ArgumentParser(prog="track_features", description=__doc__, epilog=arg_parser.__doc__)
-    lake.partition_argument(parser, "listening_events", ReadPartition)
-    lake.partition_argument(parser, "known_tracks", ReadPartition)
-    lake.partition_argument(parser, "track_features", WritePartition)
-    lake.partition_argument(parser, "track_embeddings", WritePartition)
+    job.partition_argument(parser, "listening_events", ReadPartition)
+    job.partition_argument(parser, "known_tracks", ReadPartition)
+    job.partition_argument(parser, "track_features", WritePartition)
+    job.partition_argument(parser, "track_embeddings", WritePartition)
     return parser
 
 

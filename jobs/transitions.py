@@ -2,11 +2,12 @@
 
 import argparse
 
-from musicbox_lib import job, lake
+from musicbox_lib import lake
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.lake import ReadPartition, WritePartition
+from musicbox_lib.machine.spark import session
+from musicbox_lib.orchestration import job
 from musicbox_lib.sessions import known_plays
-from musicbox_lib.spark import session
 from musicbox_lib.training import transitions as transform
 
 
@@ -14,10 +15,10 @@ def arg_parser() -> argparse.ArgumentParser:
     """`--listening-events silver.listening_events/dt=FROM..D --track-features gold.track_features/dt=D
     --track-embeddings gold.track_embeddings/dt=D --transitions training.transitions/dt=D`"""
     parser = argparse.ArgumentParser(prog="transitions", description=__doc__, epilog=arg_parser.__doc__)
-    lake.partition_argument(parser, "listening_events", ReadPartition)
-    lake.partition_argument(parser, "track_features", ReadPartition)
-    lake.partition_argument(parser, "track_embeddings", ReadPartition)
-    lake.partition_argument(parser, "transitions", WritePartition)
+    job.partition_argument(parser, "listening_events", ReadPartition)
+    job.partition_argument(parser, "track_features", ReadPartition)
+    job.partition_argument(parser, "track_embeddings", ReadPartition)
+    job.partition_argument(parser, "transitions", WritePartition)
     return parser
 
 

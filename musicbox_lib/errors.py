@@ -1,5 +1,10 @@
 """The ways a command ends badly. Each carries one sentence: what, where, what to do."""
 
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
 
 class MusicBoxError(Exception):
     """A refusal with an exit code; its text is shown to the user as it stands."""
@@ -31,3 +36,16 @@ class Conflict(MusicBoxError):
 
 class DiskFull(MusicBoxError):
     """A device has no space left. Exit code 1: the same command may succeed later, so a scheduler tries again."""
+
+
+def unknown_words(words: Iterable[object], known: Iterable[str], prefix: str = "") -> str:
+    """The words that are not known, each with its nearest known name: `'run_dat' (did you mean run_date?)`; empty where
+    all are known. A prefix that all of them share is shown, and left out of what is near."""
+    names = {name.removeprefix(prefix).lower(): name for name in known}
+    odd = [word for word in words if word not in names.values()]
+    return ", ".join(f"{word!r}{_nearest(str(word).removeprefix(prefix), names)}" for word in odd)
+
+
+def _nearest(word: str, names: dict[str, str]) -> str:
+    near = difflib.get_close_matches(word.lower(), names, n=1)
+    return f" (did you mean {names[near[0]]}?)" if near else ""

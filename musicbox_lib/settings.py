@@ -8,8 +8,7 @@ from pathlib import Path
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from musicbox_lib import near_names
-from musicbox_lib.errors import UsageError
+from musicbox_lib.errors import UsageError, unknown_words
 
 PROJECT = Path(__file__).resolve().parent.parent
 PREFIX = "MUSICBOX_"
@@ -79,7 +78,7 @@ class Settings(BaseSettings):
     sql_warehouse: str = ""
     """Where tables go that an analyst makes through it; empty: a temporary folder that goes with it."""
     sql_views: Path | None = None
-    """A folder of analysts' own views: NAME.sql each, as in `musicbox_lib/views`; unset: none."""
+    """A folder of analysts' own views: NAME.sql each, as in `musicbox_lib/sql/views`; unset: none."""
     metastore: str = ""
     """A PostgreSQL database that keeps its catalogue, as `jdbc:postgresql://HOST:PORT/DATABASE`; empty: in memory."""
     metastore_user: str = "musicbox"
@@ -113,7 +112,7 @@ def refuse_unknown(variables: Iterable[str]) -> None:
     in force without a word."""
     known = [*(f"{PREFIX}{name.upper()}" for name in Settings.model_fields), *NOT_SETTINGS]
     ours = sorted(name.upper() for name in variables if name.upper().startswith(PREFIX))
-    if odd := near_names.unknown(ours, known, PREFIX):
+    if odd := unknown_words(ours, known, PREFIX):
         raise UsageError(f"the environment holds {odd}, which no part of MusicBox reads: correct the name or unset it.")
 
 

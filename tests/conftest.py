@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
-    from musicbox_lib.spark import session
+    from musicbox_lib.machine.spark import session
 
     started = session("tests")
     yield started

@@ -15,13 +15,13 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from musicbox_lib import job
-from musicbox_lib.cli import app
+from musicbox_lib.cli.app import app
+from musicbox_lib.contract.tables import Expectation, Table, tables
 from musicbox_lib.lake import ReadPartition, WritePartition
-from musicbox_lib.reports.dictionary import STAGES, uses
+from musicbox_lib.orchestration import job
+from musicbox_lib.reports.page.dictionary import STAGES, uses
 from musicbox_lib.settings import PROJECT, Settings
-from musicbox_lib.tables import Expectation, Table, tables
-from musicbox_lib.views import views
+from musicbox_lib.sql.views import views
 
 
 def write(docs: Path) -> None:

@@ -1,1 +1,1 @@
-"""DDPG-W: state, networks, losses, learner."""
+"""DDPG-W: configuration, networks, losses, learner. Imports nothing else of the project."""

@@ -15,7 +15,7 @@ class Config:
     critic_units: tuple[int, ...] = (64,)
     """Hidden layers of each critic's value and of its weights."""
     centroids: int = 6
-    """Leading blocks of the state that are centroids in embedding space (ddpg.state): their dot products with
+    """Leading blocks of the state that are centroids in embedding space (blocks.state): their dot products with
     the action are given to the critic, for it does not find products by itself."""
     gamma: float = 0.3
     """Weight of the next play: streak and fatigue carry over, later plays do not; 0 and .3 measured alike."""
@@ -56,3 +56,19 @@ class Config:
         """The config that `as_json` wrote."""
         plain: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
         return cls(**plain)
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How a night turns a model into slates; chosen on the validation fold, never on the held-out one."""
+
+    k: int = 100
+    """The actor's nearest tracks that become candidates; 50-200 measured alike."""
+    temperature: float = 0.1
+    """Of the softmax over the candidates' scores: its width is what makes tomorrow's log usable."""
+    explore: float = 0.05
+    """Share of slots drawn uniformly from the candidates."""
+    rerank: bool = False
+    """Whether the critic's word counts in the candidates' scores."""
+    rerank_weight: float = 0.0
+    """score = actor's inner product + rerank_weight * min(Q1, Q2)."""

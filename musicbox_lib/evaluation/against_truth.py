@@ -14,16 +14,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from musicbox_lib import lake
+from musicbox_lib.blocks.contexts import CONTEXT_COLUMNS
+from musicbox_lib.blocks.folds import FOLDS, HELD_OUT_FOLD, VALIDATION_FOLD
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.evaluation.bootstrap import clustered_mean, paired_bootstrap
 from musicbox_lib.evaluation.contenders import CHAMPION, Contender, contenders_of, variants_of
 from musicbox_lib.evaluation.true_values import SLOTS, Answers, answers_of, gap_closed
+from musicbox_lib.features.night_tracks import night_catalogue
 from musicbox_lib.lake import ReadPartition
+from musicbox_lib.models.champion import champion_as_of
+from musicbox_lib.models.fitted_baselines import baselines_as_of
 from musicbox_lib.policies import listed
-from musicbox_lib.policies.fitted import baselines_as_of
-from musicbox_lib.policies.interface import CONTEXT_COLUMNS
-from musicbox_lib.scoring.serving import champion_as_of, night_catalogue
-from musicbox_lib.sessions.folds import FOLDS, HELD_OUT_FOLD, VALIDATION_FOLD
 from musicbox_lib.synthetic.truth import Truth
 
 Floats = npt.NDArray[np.float64]

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from musicbox_lib.blocks.candidates import Policy
+from musicbox_lib.blocks.catalogue import Catalogue
 from musicbox_lib.policies import listed
 from musicbox_lib.policies.base import FittedPolicy, ModelPolicy
-from musicbox_lib.policies.catalogue import Catalogue
-from musicbox_lib.policies.interface import Policy
 
 if TYPE_CHECKING:
-    from musicbox_lib.policies.fitted import Baselines
-    from musicbox_lib.scoring.serving import Champion
+    from musicbox_lib.models.champion import Champion
+    from musicbox_lib.models.fitted_baselines import Baselines
 
 LOGGED = "logged"
 """The log itself, as a policy's name."""

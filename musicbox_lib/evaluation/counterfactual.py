@@ -15,6 +15,11 @@ import numpy.typing as npt
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
+from musicbox_lib.blocks.catalogue import Catalogue
+from musicbox_lib.blocks.contexts import ContextBlock
+from musicbox_lib.blocks.draws import keys_of
+from musicbox_lib.blocks.folds import HELD_OUT_FOLD
+from musicbox_lib.blocks.slates import probability_of
 from musicbox_lib.evaluation import legacy
 from musicbox_lib.evaluation.contenders import LOGGED, SEGMENTS, Contender, contenders_of
 from musicbox_lib.evaluation.estimators import UNIFORM_POOL, Sums, sums_of
@@ -22,19 +27,14 @@ from musicbox_lib.evaluation.legacy import Counts, Legacy, Rest
 from musicbox_lib.evaluation.rank_measures import RankSums, measures_of, rank_sums_of
 from musicbox_lib.evaluation.reward_model import RewardModel
 from musicbox_lib.policies import listed
-from musicbox_lib.policies.catalogue import Catalogue
-from musicbox_lib.policies.draws import keys_of
-from musicbox_lib.policies.interface import ContextBlock
-from musicbox_lib.policies.slates import probability_of
-from musicbox_lib.sessions.folds import HELD_OUT_FOLD
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import Column, DataFrame
 
+    from musicbox_lib.models.champion import Champion
+    from musicbox_lib.models.fitted_baselines import Baselines
     from musicbox_lib.policies.base import FittedPolicy
-    from musicbox_lib.policies.fitted import Baselines
-    from musicbox_lib.scoring.serving import Champion
 
 Floats = npt.NDArray[np.float64]
 

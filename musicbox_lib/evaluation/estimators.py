@@ -23,7 +23,7 @@ from typing import Literal, cast
 import numpy as np
 import numpy.typing as npt
 
-from musicbox_lib.policies.draws import uniforms
+from musicbox_lib.blocks.draws import uniforms
 
 Floats = npt.NDArray[np.float64]
 Evidence = Literal["ok", "low_ess", "no_support", "no_propensity", "no_liked_play", "no_history"]

@@ -1,7 +1,7 @@
 """The prototype's skip rate (docs/method.md#the-prototype): of the tracks recommended at the middle of a session, those
 that occur in the rest of the same session, and how often they were skipped there. Few do, and they are those that the
 log would have played anyway, so it stands beside the counterfactual estimates for comparison with the prototype only.
-As in the prototype the slate is the three likeliest tracks; equal ones share a place (`policies.slates.top_shares`),
+As in the prototype the slate is the three likeliest tracks; equal ones share a place (`blocks.slates.top_shares`),
 so counts of them are expected numbers."""
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from musicbox_lib.policies.candidates import first_of_equals
-from musicbox_lib.policies.catalogue import Catalogue
-from musicbox_lib.policies.slates import top_shares
+from musicbox_lib.blocks.catalogue import Catalogue
+from musicbox_lib.blocks.slates import top_shares
+from musicbox_lib.policies.steps import first_of_equals
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from musicbox_lib.policies.interface import Candidates
+    from musicbox_lib.blocks.candidates import Candidates
 
 Counts = npt.NDArray[np.float64]
 """(n, 4): tracks recommended, those in the rest of the session, those of them with a label, those of them skipped."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from musicbox_lib.blocks.folds import HELD_OUT_FOLD
 from musicbox_lib.evaluation.estimators import UNIFORM_POOL, Interval, clustered_wilson
 from musicbox_lib.sessions.contexts import user_fold
-from musicbox_lib.sessions.folds import HELD_OUT_FOLD
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from musicbox_lib.blocks.catalogue import Catalogue
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.evaluation.contenders import CHAMPION, LOGGED
 from musicbox_lib.evaluation.counterfactual import Judged, Rivals, as_judgeable, judged
 from musicbox_lib.evaluation.estimators import DRAWS, Evidence
 from musicbox_lib.evaluation.logged import Logged, logged
 from musicbox_lib.policies import listed
-from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.sessions.contexts import as_contexts
 from musicbox_lib.settings import settings
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from pyspark.sql import DataFrame
 
-    from musicbox_lib.policies.fitted import Baselines
-    from musicbox_lib.scoring.serving import Champion
+    from musicbox_lib.models.champion import Champion
+    from musicbox_lib.models.fitted_baselines import Baselines
 
 log = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from musicbox_lib.blocks.candidates import Candidates
 from musicbox_lib.evaluation.estimators import Interval, drawn_sums, percentiles
-from musicbox_lib.policies.interface import Candidates
 
 Floats = npt.NDArray[np.float64]
 

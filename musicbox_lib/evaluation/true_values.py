@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from musicbox_lib.policies.interface import ContextBlock
-from musicbox_lib.policies.slates import top_shares
+from musicbox_lib.blocks.contexts import ContextBlock
+from musicbox_lib.blocks.slates import top_shares
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from musicbox_lib.blocks.candidates import Candidates
     from musicbox_lib.evaluation.contenders import Contender
-    from musicbox_lib.policies.interface import Candidates
     from musicbox_lib.synthetic.truth import Truth
 
 Floats = npt.NDArray[np.float64]

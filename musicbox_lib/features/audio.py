@@ -6,13 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-SOUND = (
-    *("acousticness", "beat_strength", "bounciness", "danceability", "dyn_range_mean", "energy", "flatness"),
-    *("instrumentalness", "key", "liveness", "loudness", "mechanism", "mode", "organism", "speechiness", "tempo"),
-    *("time_signature", "valence"),
-    *(f"acoustic_vector_{i}" for i in range(8)),
-)
-"""What says how a track sounds: a track with none of these has no audio."""
+from musicbox_lib.contract.sound import SOUND
+
 COLUMNS = ("duration", "release_year", "us_popularity_estimate", *SOUND)
 LEGACY = (
     *("acousticness", "beat_strength", "bounciness", "danceability"),

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from musicbox_lib.sessions.folds import FOLDS, TRAINING_FOLDS
+from musicbox_lib.blocks.folds import FOLDS, TRAINING_FOLDS
 
 BOUNDS = (2.0, 1_000.0)
 """A prior that rests on little data is kept between two plays and a thousand."""

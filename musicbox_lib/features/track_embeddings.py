@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from musicbox_lib.contract import contract
+from musicbox_lib.contract.tables import table
+from musicbox_lib.contract.typed import contract
 from musicbox_lib.features.coordinates import Pairs, coordinates
 from musicbox_lib.features.neighbours import nearest
 from musicbox_lib.features.rows import as_rows
 from musicbox_lib.sessions.contexts import is_training_fold
-from musicbox_lib.tables import table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from musicbox_lib.contract import contract
+from musicbox_lib.blocks.folds import FOLDS, TRAINING_FOLDS
+from musicbox_lib.contract.tables import table
+from musicbox_lib.contract.typed import contract
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.features.audio import COLUMNS, legacy_audio, scaled_audio
 from musicbox_lib.features.quality import quality_by_fold, shrunk_rate
 from musicbox_lib.features.rows import as_rows
 from musicbox_lib.sessions.contexts import user_fold
-from musicbox_lib.sessions.folds import FOLDS, TRAINING_FOLDS
-from musicbox_lib.tables import table
-from musicbox_lib.training.reward import reward
+from musicbox_lib.sessions.reward import reward
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import difflib
 
+from musicbox_lib.contract.tables import Table
 from musicbox_lib.errors import DataRefused
-from musicbox_lib.tables import Table
 
 # Columns that a delivery may leave out; any of them may stand after the others, in any order.
 OPTIONAL = {

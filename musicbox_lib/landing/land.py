@@ -16,11 +16,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from musicbox_lib import lake
+from musicbox_lib.contract.tables import Table, table
 from musicbox_lib.errors import DataRefused, UsageError
 from musicbox_lib.landing import local_files, places
 from musicbox_lib.landing.header import read_header
 from musicbox_lib.landing.preview import preview
-from musicbox_lib.tables import Table, table
 
 GZIP = b"\x1f\x8b"
 CHUNK = 1 << 20

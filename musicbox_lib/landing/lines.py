@@ -9,11 +9,11 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING
 
+from musicbox_lib.contract.tables import Table
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.landing import listing, spellings, torn
 from musicbox_lib.landing.header import read_header
 from musicbox_lib.landing.places import Delivery
-from musicbox_lib.tables import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession

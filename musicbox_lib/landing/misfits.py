@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from musicbox_lib.contract.tables import Table
 from musicbox_lib.landing import records, spellings
-from musicbox_lib.tables import Table
 
 LINE = "raw_line"
 """The column of a misfit that is the line's as a whole."""

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from musicbox_lib.contract.tables import Table, table
 from musicbox_lib.landing import records
 from musicbox_lib.landing.local_files import text_of
 from musicbox_lib.landing.misfits import LINE, Misfit, misfits
-from musicbox_lib.tables import Table, table
 
 CHECKED = 200_000
 """The first records are all read value by value, of the later ones every SPACING-th: a warning, no verdict."""

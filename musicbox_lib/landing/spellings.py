@@ -10,7 +10,7 @@ import datetime as dt
 import re
 from typing import TYPE_CHECKING
 
-from musicbox_lib.tables import Column as Declared
+from musicbox_lib.contract.tables import Column as Declared
 
 if TYPE_CHECKING:
     from pyspark.sql import Column

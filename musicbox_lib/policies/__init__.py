@@ -1,1 +1,1 @@
-"""What a context is, and what every policy meets."""
+"""Every policy: what it has fitted, and its scores."""

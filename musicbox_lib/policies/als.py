@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from musicbox_lib.blocks.catalogue import Catalogue
+from musicbox_lib.blocks.contexts import ContextBlock
+from musicbox_lib.blocks.grades import REWARDS
 from musicbox_lib.policies.base import TEMPERATURE, Arrays
-from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.fit_inputs import FitInputs
-from musicbox_lib.policies.interface import ContextBlock
 from musicbox_lib.policies.ranking import WholeCatalogue
-from musicbox_lib.training.reward import REWARDS
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

@@ -7,12 +7,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from musicbox_lib.blocks.catalogue import Catalogue
+from musicbox_lib.blocks.contexts import ContextBlock
+from musicbox_lib.blocks.grades import REWARDS
 from musicbox_lib.policies.base import TEMPERATURE, Arrays
-from musicbox_lib.policies.catalogue import Catalogue
-from musicbox_lib.policies.interface import ContextBlock
 from musicbox_lib.policies.pair_features import audio_units
 from musicbox_lib.policies.ranking import WholeCatalogue
-from musicbox_lib.training.reward import REWARDS
 
 # By grade; -1, the unlabelled play, says nothing.
 _LIKED = np.array([*REWARDS, 0.0], dtype=np.float32)

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from numpy.typing import NDArray
 
-from musicbox_lib.policies.catalogue import Catalogue
+from musicbox_lib.blocks.candidates import Candidates
+from musicbox_lib.blocks.catalogue import Catalogue
+from musicbox_lib.blocks.contexts import ContextBlock
 from musicbox_lib.policies.fit_inputs import FitInputs
-from musicbox_lib.policies.interface import Candidates, ContextBlock
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from musicbox_lib.ddpg.model_folder import Serving
+    from musicbox_lib.ddpg.config import Serving
 
 Arrays = Mapping[str, NDArray[Any]]
 """What a fit gives: numpy arrays by name, none of them of objects, so that an .npz file holds them without a pickle."""
@@ -74,7 +75,7 @@ class FittedPolicy(ListedPolicy):
 
 
 class ActorCritic(Protocol):
-    """What a `ModelPolicy` asks of a model: `ddpg.model_folder.Model`, numpy in and numpy out."""
+    """What a `ModelPolicy` asks of a model: `models.ddpg_model.Model`, numpy in and numpy out."""
 
     @property
     def serving(self) -> Serving:

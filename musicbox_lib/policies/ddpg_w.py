@@ -6,11 +6,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from musicbox_lib.ddpg.state import encode_states
+from musicbox_lib.blocks.candidates import SOURCES, Candidates
+from musicbox_lib.blocks.catalogue import Catalogue
+from musicbox_lib.blocks.contexts import ContextBlock
+from musicbox_lib.blocks.state import encode_states
 from musicbox_lib.policies.base import ActorCritic, ModelPolicy
-from musicbox_lib.policies.candidates import drop_heard, first_of_equals, highest, soften
-from musicbox_lib.policies.catalogue import Catalogue
-from musicbox_lib.policies.interface import SOURCES, Candidates, ContextBlock
+from musicbox_lib.policies.steps import drop_heard, first_of_equals, highest, soften
 
 CELLS = 4_000_000
 """Inner products held at a time (16 MB): contexts are worked off in blocks of CELLS / catalogue size."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from musicbox_lib.ddpg.state import encode_states
+from musicbox_lib.blocks.candidates import SOURCES, Candidates
+from musicbox_lib.blocks.catalogue import Catalogue
+from musicbox_lib.blocks.contexts import ContextBlock
+from musicbox_lib.blocks.state import encode_states
 from musicbox_lib.policies.base import ActorCritic, ModelPolicy
-from musicbox_lib.policies.candidates import LIMIT, drop_heard, highest, soften
-from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.ddpg_w import CELLS, DdpgW
-from musicbox_lib.policies.interface import SOURCES, Candidates, ContextBlock
+from musicbox_lib.policies.steps import LIMIT, drop_heard, highest, soften
 
 
 class ActorAlone(ModelPolicy):

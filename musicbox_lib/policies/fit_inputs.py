@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from musicbox_lib.policies.catalogue import Catalogue
+from musicbox_lib.blocks.catalogue import Catalogue
 from musicbox_lib.policies.pair_features import training_features
 
 if TYPE_CHECKING:

@@ -7,13 +7,14 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from musicbox_lib.blocks.candidates import SOURCES, Candidates
+from musicbox_lib.blocks.catalogue import Catalogue
+from musicbox_lib.blocks.contexts import ContextBlock
 from musicbox_lib.policies import base
 from musicbox_lib.policies.base import Arrays, FittedPolicy
-from musicbox_lib.policies.candidates import LIMIT, drop_heard, highest, soften
-from musicbox_lib.policies.catalogue import Catalogue
-from musicbox_lib.policies.interface import SOURCES, Candidates, ContextBlock
 from musicbox_lib.policies.popularity import Popularity
 from musicbox_lib.policies.ranking import EXPLORE, or_popular
+from musicbox_lib.policies.steps import LIMIT, drop_heard, highest, soften
 
 ANSWER_WEIGHTS = np.array([0.25, 1.0, 0.5, -0.25, -0.5])
 """What a play says of its neighbours by its answer -1 to 3: unlabelled, not skipped, skip_3, skip_2, skip_1. A skip

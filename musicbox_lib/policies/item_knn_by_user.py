@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from musicbox_lib.blocks.catalogue import NEIGHBOURS, Catalogue
+from musicbox_lib.blocks.contexts import ContextBlock
 from musicbox_lib.policies.base import TEMPERATURE, Arrays
-from musicbox_lib.policies.candidates import highest
-from musicbox_lib.policies.catalogue import NEIGHBOURS, Catalogue
 from musicbox_lib.policies.fit_inputs import FitInputs
-from musicbox_lib.policies.interface import ContextBlock
 from musicbox_lib.policies.item_knn import ItemKnn
 from musicbox_lib.policies.ranking import CELLS, Ranked
+from musicbox_lib.policies.steps import highest
 
 if TYPE_CHECKING:
     from scipy import sparse

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from musicbox_lib.ddpg.state import COUNT_PRIOR, WINDOWS, encode_states
+from musicbox_lib.blocks.catalogue import Catalogue
+from musicbox_lib.blocks.contexts import CONTEXT_TYPES, ContextBlock
+from musicbox_lib.blocks.grades import REWARDS
+from musicbox_lib.blocks.state import COUNT_PRIOR, WINDOWS, encode_states
 from musicbox_lib.errors import DataRefused
-from musicbox_lib.policies.catalogue import Catalogue
-from musicbox_lib.policies.interface import CONTEXT_TYPES, ContextBlock
-from musicbox_lib.training.reward import REWARDS
 
 if TYPE_CHECKING:
     from musicbox_lib.policies.training_plays import Plays
@@ -35,7 +35,7 @@ SCALARS = (
     *(f"context_{name}" for name in CONTEXT_TYPES),
     *("hour_sine", "hour_cosine", "shuffle", "premium", "user_rate", "user_known"),
 )
-"""The state's scalars (ddpg.state) but its last, the quality of what was liked: that one is not out of the fold."""
+"""The state's scalars (blocks.state) but its last, the quality of what was liked: that one is not out of the fold."""
 CENTROIDS = tuple(f"{side}_{window}" for window in ("last_5", "session", "all") for side in ("liked", "skipped"))
 AUDIO = ("audio_liked_session", "audio_skipped_session", "audio_liked_all", "audio_skipped_all")
 TRACK = ("quality", "log_plays")
@@ -52,7 +52,8 @@ own prior, and a little less for the track itself. The models give the columns t
 ROWS = 5_000
 """Plays whose features are listed at a time: what is in between is 5,000 x (tracks + artists) floats, 40 MB."""
 
-# As in ddpg.state: a play counts to the liked side with its reward, to the skipped one with the rest; -1 is unlabelled.
+# As in blocks.state: a play counts to the liked side with its reward, to the skipped one with the rest; -1 is
+# unlabelled.
 _LIKED = np.array([*REWARDS, 0.5], dtype=np.float32)
 
 

@@ -6,10 +6,11 @@ from typing import Self
 
 import numpy as np
 
+from musicbox_lib.blocks.candidates import SOURCES, Candidates
+from musicbox_lib.blocks.catalogue import Catalogue
+from musicbox_lib.blocks.contexts import ContextBlock
 from musicbox_lib.policies.base import TEMPERATURE, Arrays, FittedPolicy
-from musicbox_lib.policies.candidates import LIMIT, drop_heard
-from musicbox_lib.policies.catalogue import Catalogue
-from musicbox_lib.policies.interface import SOURCES, Candidates, ContextBlock
+from musicbox_lib.policies.steps import LIMIT, drop_heard
 
 ENOUGH = 23
 """A slate, and the 20 tracks that a session may have heard."""

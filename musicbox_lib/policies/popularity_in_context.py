@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from musicbox_lib.blocks.catalogue import Catalogue
+from musicbox_lib.blocks.contexts import CONTEXT_TYPES, ContextBlock
 from musicbox_lib.policies.base import TEMPERATURE, Arrays
-from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.fit_inputs import FitInputs
-from musicbox_lib.policies.interface import CONTEXT_TYPES, ContextBlock
 from musicbox_lib.policies.ranking import WholeCatalogue
 
 if TYPE_CHECKING:

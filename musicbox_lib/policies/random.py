@@ -6,12 +6,13 @@ from typing import Self
 
 import numpy as np
 
+from musicbox_lib.blocks.candidates import SOURCES, Candidates
+from musicbox_lib.blocks.catalogue import Catalogue
+from musicbox_lib.blocks.contexts import ContextBlock
+from musicbox_lib.blocks.draws import keys_of, uniforms
 from musicbox_lib.policies.base import TEMPERATURE, Arrays, FittedPolicy
-from musicbox_lib.policies.candidates import LIMIT, drop_heard, first_of_equals
-from musicbox_lib.policies.catalogue import Catalogue
-from musicbox_lib.policies.draws import keys_of, uniforms
 from musicbox_lib.policies.fit_inputs import FitInputs
-from musicbox_lib.policies.interface import SOURCES, Candidates, ContextBlock
+from musicbox_lib.policies.steps import LIMIT, drop_heard, first_of_equals
 
 WHOLE_CATALOGUE = 4096
 """Up to that many tracks all of them are candidates, so the chances are exact: 4,096 of them take 35 kB a context.

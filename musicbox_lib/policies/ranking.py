@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from musicbox_lib.blocks.candidates import SOURCES, Candidates
+from musicbox_lib.blocks.catalogue import Catalogue
+from musicbox_lib.blocks.contexts import ContextBlock
 from musicbox_lib.policies.base import TEMPERATURE, FittedPolicy
-from musicbox_lib.policies.candidates import LIMIT, FloatArray, Int32Array, highest, soften
-from musicbox_lib.policies.catalogue import Catalogue
-from musicbox_lib.policies.interface import SOURCES, Candidates, ContextBlock
 from musicbox_lib.policies.popularity import Popularity
+from musicbox_lib.policies.steps import LIMIT, FloatArray, Int32Array, highest, soften
 
 EXPLORE = 0.05
 """Share of chance spread evenly over the candidates, so that each has one that counterfactual reports can use."""

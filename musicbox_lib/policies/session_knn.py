@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from musicbox_lib.blocks.catalogue import Catalogue
+from musicbox_lib.blocks.contexts import ContextBlock
 from musicbox_lib.policies.base import TEMPERATURE, Arrays
-from musicbox_lib.policies.candidates import highest
-from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.fit_inputs import FitInputs
-from musicbox_lib.policies.interface import ContextBlock
 from musicbox_lib.policies.ranking import WholeCatalogue
+from musicbox_lib.policies.steps import highest
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -28,8 +28,6 @@ SIMILARITIES = 4_000_000
 PLAYED = np.array([1.0, 0.8, 0.6, 0.5, 0.5])
 """What a play of the running session counts in its vector, by grade 0 to 3, then unlabelled: what was played says
 almost as much of a mood as how it was answered (docs/method.md#sources-of-constants)."""
-
-
 _MATRICES, _PARTS = ("played", "rewards"), ("data", "indices", "indptr")
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from musicbox_lib.blocks.catalogue import Catalogue
+from musicbox_lib.blocks.contexts import ContextBlock
 from musicbox_lib.policies.base import TEMPERATURE, Arrays
-from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.fit_inputs import FitInputs
-from musicbox_lib.policies.interface import ContextBlock
 from musicbox_lib.policies.pair_features import FEATURES, Pairs, refuse_other_features
 from musicbox_lib.policies.ranking import Ranked
 from musicbox_lib.policies.skip_logistic import SkipLogistic

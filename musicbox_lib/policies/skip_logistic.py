@@ -7,10 +7,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from musicbox_lib.blocks.catalogue import Catalogue
+from musicbox_lib.blocks.contexts import ContextBlock
 from musicbox_lib.policies.base import TEMPERATURE, Arrays
-from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.fit_inputs import FitInputs
-from musicbox_lib.policies.interface import ContextBlock
 from musicbox_lib.policies.pair_features import FEATURES, Pairs, refuse_other_features, scale_of
 from musicbox_lib.policies.ranking import WholeCatalogue
 

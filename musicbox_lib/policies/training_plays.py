@@ -1,5 +1,5 @@
-"""The plays that policies are fitted on: those of the training folds in Spark, their newest sessions, and a bounded
-sample of plays with the contexts before them, in one fixed order. Plays and users beyond these never leave Spark."""
+"""The plays that baselines are fitted on: the training folds' plays as a frame, and a bounded sample with the contexts
+before them, from Spark to this process in one fixed order."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyspark.sql import functions as F
 
-from musicbox_lib.policies.catalogue import Catalogue
-from musicbox_lib.policies.interface import HISTORY, ContextBlock
+from musicbox_lib.blocks.catalogue import Catalogue
+from musicbox_lib.blocks.contexts import HISTORY, ContextBlock
+from musicbox_lib.blocks.folds import TRAINING_FOLDS, VALIDATION_FOLD
+from musicbox_lib.blocks.grades import REWARDS
 from musicbox_lib.sessions.contexts import as_contexts, is_training_fold, user_fold
-from musicbox_lib.sessions.folds import TRAINING_FOLDS, VALIDATION_FOLD
-from musicbox_lib.training.reward import REWARDS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -1,1 +1,1 @@
-"""Users as pseudonyms, and users forgotten."""
+"""What is kept and for how long, and users forgotten."""

@@ -12,16 +12,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from musicbox_lib import lake, lake_files, ledger
+from musicbox_lib import lake
+from musicbox_lib.contract.tables import table
 from musicbox_lib.errors import Conflict, DataRefused, UsageError
-from musicbox_lib.landing import local_files
+from musicbox_lib.lake import files as lake_files
+from musicbox_lib.lake import ledger
+from musicbox_lib.landing import ingest, local_files, pseudonyms
 from musicbox_lib.policies.listed import folder_day
-from musicbox_lib.privacy import landed, pseudonyms, receipts
+from musicbox_lib.privacy import landed, receipts
 from musicbox_lib.privacy.landed import Copies, Log
 from musicbox_lib.privacy.receipts import Receipt
 from musicbox_lib.privacy.traces import BRONZE, REJECTED, Traces, about_users, find_sessions, is_theirs, rows_by_day
-from musicbox_lib.sessions import ingest
-from musicbox_lib.tables import table
 
 if TYPE_CHECKING:
     import pyarrow as pa

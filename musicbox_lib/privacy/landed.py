@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from musicbox_lib.landing import local_files, places, records, spellings
+from musicbox_lib.contract.tables import Column, table
+from musicbox_lib.landing import local_files, places, pseudonyms, records, spellings
 from musicbox_lib.landing.header import read_header
 from musicbox_lib.landing.local_files import LandedFile, text_of
-from musicbox_lib.privacy import pseudonyms
 from musicbox_lib.privacy.traces import Traces, values_of
-from musicbox_lib.tables import Column, table
 
 
 @dataclass(frozen=True)

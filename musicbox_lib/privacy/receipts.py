@@ -13,8 +13,9 @@ import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from musicbox_lib import lake, lake_files
-from musicbox_lib.privacy import pseudonyms
+from musicbox_lib import lake
+from musicbox_lib.lake import files as lake_files
+from musicbox_lib.landing import pseudonyms
 from musicbox_lib.privacy.traces import about_users
 
 SCRYPT = {"n": 2**14, "r": 8, "p": 1}

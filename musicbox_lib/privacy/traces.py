@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from musicbox_lib import lake
-from musicbox_lib.landing import records, spellings
+from musicbox_lib.contract.tables import Table, table, tables
+from musicbox_lib.landing import pseudonyms, records, spellings
 from musicbox_lib.landing.places import ALWAYS
-from musicbox_lib.privacy import pseudonyms
-from musicbox_lib.tables import Table, table, tables
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from pyspark.sql import functions as F
 
+from musicbox_lib.blocks.catalogue import Catalogue
+from musicbox_lib.blocks.contexts import ContextBlock
+from musicbox_lib.blocks.slates import draw_slates
 from musicbox_lib.evaluation.contenders import CHAMPION, LOGGED, over_catalogue
 from musicbox_lib.evaluation.counterfactual import CONTEXTS_PER_TASK
 from musicbox_lib.policies import listed
-from musicbox_lib.policies.catalogue import Catalogue
-from musicbox_lib.policies.interface import ContextBlock
-from musicbox_lib.policies.slates import draw_slates
 from musicbox_lib.reports.variety import Slates, Tally, Tracks, measures
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from musicbox_lib.policies.catalogue import Catalogue
+from musicbox_lib.blocks.catalogue import Catalogue
 
 Floats = npt.NDArray[np.float64]
 Slates = npt.NDArray[np.int32]

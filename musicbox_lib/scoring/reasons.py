@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from musicbox_lib.policies.catalogue import Catalogue
-from musicbox_lib.policies.interface import SOURCES, ContextBlock
-from musicbox_lib.policies.slates import Slates
+from musicbox_lib.blocks.candidates import SOURCES
+from musicbox_lib.blocks.catalogue import Catalogue
+from musicbox_lib.blocks.contexts import ContextBlock
+from musicbox_lib.blocks.slates import Slates
 
 REASONS = (
     "near_liked_track",

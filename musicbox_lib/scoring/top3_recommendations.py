@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from musicbox_lib.contract import contract
-from musicbox_lib.policies.catalogue import Catalogue
-from musicbox_lib.policies.interface import SOURCES, ContextBlock, Policy
-from musicbox_lib.policies.slates import Spread, draw_slates
+from musicbox_lib.blocks.candidates import SOURCES, Policy
+from musicbox_lib.blocks.catalogue import Catalogue
+from musicbox_lib.blocks.contexts import ContextBlock
+from musicbox_lib.blocks.slates import Spread, draw_slates
+from musicbox_lib.contract.tables import table
+from musicbox_lib.contract.typed import contract
 from musicbox_lib.scoring.reasons import REASONS, reasons
 from musicbox_lib.scoring.serving import Serving
-from musicbox_lib.tables import table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from musicbox_lib.policies.interface import HISTORY, UNLABELLED
-from musicbox_lib.sessions.folds import FOLDS, TRAINING_FOLDS
+from musicbox_lib.blocks.contexts import HISTORY
+from musicbox_lib.blocks.folds import FOLDS, TRAINING_FOLDS
+from musicbox_lib.blocks.grades import UNLABELLED
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, WindowSpec

@@ -10,8 +10,8 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from musicbox_lib import lake
+from musicbox_lib.contract.tables import table
 from musicbox_lib.lake import ReadPartition
-from musicbox_lib.tables import table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

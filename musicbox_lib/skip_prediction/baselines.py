@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from musicbox_lib.blocks.folds import FOLDS
 from musicbox_lib.features.quality import shrunk_rate
-from musicbox_lib.sessions.folds import FOLDS
 from musicbox_lib.skip_prediction.boosting import part_of
 from musicbox_lib.skip_prediction.sessions import Answers, Bools, Floats, Sessions
 from musicbox_lib.skip_prediction.tasks import Rows

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from musicbox_lib.blocks.folds import FOLDS
 from musicbox_lib.errors import DataRefused
-from musicbox_lib.sessions.folds import FOLDS
 from musicbox_lib.skip_prediction.listed import Features, require_listed
 from musicbox_lib.skip_prediction.sessions import Answers, Floats, Integers
 from musicbox_lib.skip_prediction.tasks import Rows, Task

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
+from musicbox_lib.blocks.folds import FOLDS
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.sessions.contexts import user_fold
-from musicbox_lib.sessions.folds import FOLDS
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -95,7 +95,7 @@ def delivered_tracks(world: World, tracks: Tracks, seed: int) -> pa.Table:
 
 
 def _order() -> list[str]:
-    from musicbox_lib.tables import table
+    from musicbox_lib.contract.tables import table
 
     return list(table("landing.tracks").column_names)
 

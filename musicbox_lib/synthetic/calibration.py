@@ -19,8 +19,8 @@ from scipy.optimize import brentq
 
 from musicbox_lib.synthetic.context_level import context_levels
 from musicbox_lib.synthetic.listeners import draw_listeners
+from musicbox_lib.synthetic.logging_draws import PolicyDraws
 from musicbox_lib.synthetic.plays import Played, play_sessions, repeats
-from musicbox_lib.synthetic.policy_draws import PolicyDraws
 from musicbox_lib.synthetic.sessions import Plan, plan_sessions
 from musicbox_lib.synthetic.tracks import draw_tracks
 from musicbox_lib.synthetic.world import Bools, Floats, Ints, World, load_world

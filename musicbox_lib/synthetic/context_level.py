@@ -6,7 +6,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from musicbox_lib.synthetic.listeners import draw_listeners
-from musicbox_lib.synthetic.policy import affinities
+from musicbox_lib.synthetic.logging_policy import affinities
 from musicbox_lib.synthetic.tracks import Tracks, unit
 from musicbox_lib.synthetic.world import Floats, Floats32, World, generator, noise
 

@@ -24,8 +24,8 @@ from musicbox_lib.synthetic.context_level import context_levels
 from musicbox_lib.synthetic.faults.plant import FAULTS, plant_faults
 from musicbox_lib.synthetic.landing_files import as_rows, csv_bytes, gzip_member, whole_file, write_day, write_tracks
 from musicbox_lib.synthetic.listeners import draw_listeners
+from musicbox_lib.synthetic.logging_draws import PolicyDraws
 from musicbox_lib.synthetic.plays import play_sessions
-from musicbox_lib.synthetic.policy_draws import PolicyDraws
 from musicbox_lib.synthetic.sessions import plan_sessions
 from musicbox_lib.synthetic.tracks import Tracks, draw_tracks
 from musicbox_lib.synthetic.truth_files import write_block, write_world

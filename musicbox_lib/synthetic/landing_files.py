@@ -15,11 +15,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv
 
+from musicbox_lib.contract.tables import table
 from musicbox_lib.synthetic.listeners import Listeners
 from musicbox_lib.synthetic.plays import Played
 from musicbox_lib.synthetic.sessions import Plan
 from musicbox_lib.synthetic.world import Bools, Ints, Seeks, World, generator, shares
-from musicbox_lib.tables import table
 
 DETAIL_STREAM = 5
 _WORDS = pa.array(["False", "True"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from musicbox_lib.synthetic.policy import affinities, policy_probabilities
+from musicbox_lib.synthetic.logging_policy import affinities, policy_probabilities
 from musicbox_lib.synthetic.response import probability, skip_logit
 from musicbox_lib.synthetic.tracks import Tracks, heard_mask
 from musicbox_lib.synthetic.world import Bools, Floats, Ints, World

@@ -8,7 +8,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from musicbox_lib.synthetic.listeners import Listeners
-from musicbox_lib.synthetic.policy_draws import PolicyDraws
+from musicbox_lib.synthetic.logging_draws import PolicyDraws
 from musicbox_lib.synthetic.response import Levels, grades, next_fatigue, next_streak, probability, skip_logit
 from musicbox_lib.synthetic.sessions import SESSION_STREAM, Plan
 from musicbox_lib.synthetic.tracks import Tracks

@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-from musicbox_lib import near_names
-from musicbox_lib.errors import UsageError
+from musicbox_lib.errors import UsageError, unknown_words
 from musicbox_lib.synthetic.worlds import FOLDER, names
 
 DEFAULT = FOLDER / "default.yaml"
@@ -201,7 +200,7 @@ def _refuse_other_names(raw: Any, kind: type, where: str) -> None:
     if not isinstance(raw, dict):
         raise UsageError(f"{where} is {raw!r}: it needs names and values, as worlds/default.yaml has.")
     known = [field.name for field in fields(kind)]
-    if odd := near_names.unknown(raw, known):
+    if odd := unknown_words(raw, known):
         raise UsageError(f"{where}: {odd} is unknown: name only what a world has, see worlds/default.yaml.")
     if missing := [name for name in known if name not in raw]:
         raise UsageError(f"{where}: {', '.join(missing)} missing: give each a value, as worlds/default.yaml does.")

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musicbox_lib.blocks.candidates import SOURCES, Candidates, Policy
+from musicbox_lib.blocks.catalogue import Catalogue
+from musicbox_lib.blocks.contexts import ContextBlock
+from musicbox_lib.blocks.slates import Spread, draw_slates, slot_chances
 from musicbox_lib.policies.base import Arrays, FittedPolicy, ListedPolicy
-from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.fit_inputs import FitInputs
-from musicbox_lib.policies.interface import SOURCES, Candidates, ContextBlock, Policy
-from musicbox_lib.policies.slates import Spread, draw_slates, slot_chances
 from musicbox_lib.testing.small_world import small_contexts
 
 DTYPES = {"tracks": np.int32, "scores": np.float32, "probabilities": np.float64, "sources": np.int8}

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from musicbox_lib.ddpg.model_folder import Serving
-from musicbox_lib.policies.catalogue import FOLDS, NEIGHBOURS, Catalogue
+from musicbox_lib.blocks.catalogue import FOLDS, NEIGHBOURS, Catalogue
+from musicbox_lib.blocks.contexts import CONTEXT_TYPES, HISTORY, ContextBlock
+from musicbox_lib.blocks.grades import UNLABELLED
+from musicbox_lib.ddpg.config import Serving
 from musicbox_lib.policies.fit_inputs import FitInputs
-from musicbox_lib.policies.interface import CONTEXT_TYPES, HISTORY, UNLABELLED, ContextBlock
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

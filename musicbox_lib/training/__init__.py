@@ -1,1 +1,1 @@
-"""From plays to what the learner reads."""
+"""From plays to models: transitions, training, comparison, registration, baselines."""

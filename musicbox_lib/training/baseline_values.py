@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musicbox_lib.blocks.catalogue import Catalogue
+from musicbox_lib.blocks.grades import REWARDS
+from musicbox_lib.blocks.slates import probability_of
 from musicbox_lib.policies.base import TEMPERATURE, FittedPolicy
-from musicbox_lib.policies.candidates import soften
-from musicbox_lib.policies.catalogue import Catalogue
 from musicbox_lib.policies.ranking import EXPLORE, Ranked
-from musicbox_lib.policies.slates import probability_of
+from musicbox_lib.policies.steps import soften
 from musicbox_lib.policies.training_plays import Plays
 from musicbox_lib.training.off_policy import MIN_ESS, Logged, Value, logged_plays, self_normalised
-from musicbox_lib.training.reward import REWARDS
 
 TEMPERATURES = (0.02, 0.05, 0.1, 0.2, 0.4, 1.0)
 """Offered to the choice: scores are cosines, shares of the best, logits or logarithms of shares, whose best ten tracks

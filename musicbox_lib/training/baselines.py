@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from musicbox_lib import lake
-from musicbox_lib.contract import select_declared
-from musicbox_lib.ddpg.model_folder import CATALOGUE, publish
+from musicbox_lib.blocks.catalogue_file import read_catalogue, write_catalogue
+from musicbox_lib.contract.tables import table
+from musicbox_lib.contract.typed import select_declared
 from musicbox_lib.errors import DataRefused
-from musicbox_lib.policies.catalogue_file import read_catalogue, write_catalogue
+from musicbox_lib.machine.tensorflow import quiet_tensorflow
+from musicbox_lib.models.fitted_baselines import BaselinesManifest, policies_of, save_arrays
+from musicbox_lib.models.folder import CATALOGUE, publish
 from musicbox_lib.policies.fit_inputs import FitInputs
-from musicbox_lib.policies.fitted import BaselinesManifest, policies_of, save_arrays
 from musicbox_lib.policies.listed import FITTED_FOLDER, of_plays
 from musicbox_lib.policies.training_plays import sampled_plays
-from musicbox_lib.scoring.serving import quiet_tensorflow
-from musicbox_lib.tables import table
 from musicbox_lib.training.baseline_values import measured
 
 if TYPE_CHECKING:

@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from musicbox_lib.blocks.contexts import ContextBlock
+from musicbox_lib.blocks.draws import keys_of
+from musicbox_lib.blocks.slates import probability_of
 from musicbox_lib.evaluation.estimators import Sums, paired, sums_of, weighable
-from musicbox_lib.policies.draws import keys_of
-from musicbox_lib.policies.interface import ContextBlock
-from musicbox_lib.policies.slates import probability_of
 from musicbox_lib.training.off_policy import MAX_WEIGHT
-from musicbox_lib.training.registry import Comparison
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
 
-    from musicbox_lib.policies.catalogue import Catalogue
-    from musicbox_lib.policies.interface import Policy
-    from musicbox_lib.scoring.serving import Champion
+    from musicbox_lib.blocks.candidates import Policy
+    from musicbox_lib.blocks.catalogue import Catalogue
+    from musicbox_lib.evaluation.estimators import Evidence, Interval
+    from musicbox_lib.models.champion import Champion
+    from musicbox_lib.models.registry import Entry
 
 DRAWS = 2000
 MOST_PLAYS = 20_000
 """Plays that both models answer for: four times what the demo's held-out users have, some 20 s on two slow cores."""
 _SUMS = "side int, users bigint, weight_squares double, totals array<double>, drawn array<double>"
+MARGIN = 0.02
+"""A skip rate this much higher than the champion's is too much even where the interval still holds zero: it is a
+quarter of what the best method gains on the log's own policy at the demo's size."""
 
 
 def compare(contexts: DataFrame, new: Champion, champion: Champion, seed: int) -> Comparison:
@@ -106,3 +111,36 @@ def judge_batches(
             }
         ),
     )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The new model's skip rate less the champion's on the held-out users' plays (SNIPS, paired over users); no
+    number where the plays do not carry one."""
+
+    evidence: Evidence
+    n: int
+    ess: float
+    difference: Interval | None = None
+
+
+def verdict(comparison: Comparison | None, champion: Entry | None) -> tuple[bool, str]:
+    """Whether a model is promoted, and why in one sentence. It need not be better, only not worse: newer tracks speak
+    for it."""
+    if champion is None or comparison is None:
+        return True, "promoted: no model served its day before"
+    if comparison.difference is None:
+        return True, (
+            f"promoted: the held-out users' plays cannot tell it from {champion.model_id} "
+            f"({comparison.evidence}, {comparison.n} plays, ess {comparison.ess:.0f})"
+        )
+    found = comparison.difference
+    against = (
+        f"skip rate {found.value:+.4f} [{found.lo:+.4f}, {found.hi:+.4f}] against {champion.model_id} on "
+        f"{comparison.n} plays of held-out users"
+    )
+    if found.lo > 0:
+        return False, f"not promoted: {against}, the interval lies above zero"
+    if found.value > MARGIN:
+        return False, f"not promoted: {against}, more than {MARGIN}"
+    return True, f"promoted: {against}"

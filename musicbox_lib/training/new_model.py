@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from musicbox_lib import lake
+from musicbox_lib.blocks.catalogue_file import read_catalogue, write_catalogue
+from musicbox_lib.blocks.folds import HELD_OUT_FOLD, TRAINING_FOLDS, VALIDATION_FOLD
 from musicbox_lib.ddpg.config import Config
-from musicbox_lib.ddpg.model_folder import CATALOGUE, Manifest, publish, save_model, sha256_of
 from musicbox_lib.errors import DataRefused
-from musicbox_lib.policies.catalogue_file import read_catalogue, write_catalogue
+from musicbox_lib.models.ddpg_model import Manifest, save_model
+from musicbox_lib.models.folder import CATALOGUE, publish, sha256_of
 from musicbox_lib.policies.ddpg_w import DdpgW
-from musicbox_lib.sessions.folds import HELD_OUT_FOLD, TRAINING_FOLDS, VALIDATION_FOLD
 from musicbox_lib.training import reader
 from musicbox_lib.training.off_policy import Logged, logged_plays
 from musicbox_lib.training.trainer import quality_scale, train, with_scaled_quality
@@ -28,7 +29,7 @@ from musicbox_lib.training.trainer import quality_scale, train, with_scaled_qual
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from musicbox_lib.policies.catalogue import Catalogue
+    from musicbox_lib.blocks.catalogue import Catalogue
 
 log = logging.getLogger("musicbox.trainer")
 
@@ -76,13 +77,7 @@ def train_model(
         folds = range(10) if whole else (VALIDATION_FOLD, HELD_OUT_FOLD)
         rows = reader.read_rows(of_transitions, COLUMNS, ("session_id", "session_position"), folds, seed)
         log.info("%s: %d transitions, %d tracks, state of %d", day, of_transitions.rows, len(catalogue), state_size)
-        if whole:
-            batches = reader.memory_batches(_training_rows(rows, of_transitions), config.batch_size, seed)
-        else:
-            log.info("they are streamed each epoch: more than %d bytes", reader.IN_MEMORY_BYTES)
-            batches = reader.streamed_batches(
-                of_transitions, TRAINING_FOLDS, state_size, action_size, config.batch_size, seed
-            )
+        batches = _batches(rows if whole else None, of_transitions, (state_size, action_size), config, seed)
         trained = train(
             _scaled(batches, scale),
             with_scaled_quality(catalogue.actions, scale),
@@ -112,6 +107,16 @@ def train_model(
         shutil.rmtree(made, ignore_errors=True)
     log.info("model %s in %s after %.0f s", manifest.model_id, models, time.monotonic() - started)
     return manifest
+
+
+def _batches(
+    rows: reader.Rows | None, snapshot: reader.Snapshot, sizes: tuple[int, int], config: Config, seed: int
+) -> tf.data.Dataset:
+    """The training folds' rows in batches: of `rows` in memory, or streamed each epoch where they are None."""
+    if rows is not None:
+        return reader.memory_batches(_training_rows(rows, snapshot), config.batch_size, seed)
+    log.info("they are streamed each epoch: more than %d bytes", reader.IN_MEMORY_BYTES)
+    return reader.streamed_batches(snapshot, TRAINING_FOLDS, *sizes, config.batch_size, seed)
 
 
 def _training_rows(rows: reader.Rows, snapshot: reader.Snapshot) -> reader.Rows:
@@ -156,6 +161,7 @@ def _fingerprint(
         digest.update(np.ascontiguousarray(values.astype("U") if values.dtype == object else values).data)
     digest.update(sha256_of(catalogue).encode())
     package = Path(__file__).resolve().parent.parent
-    for source in sorted([*(package / "ddpg").glob("*.py"), *(package / "training").glob("*.py")]):
+    rooms = ("blocks", "ddpg", "training")
+    for source in sorted(path for room in rooms for path in (package / room).glob("*.py")):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:8]

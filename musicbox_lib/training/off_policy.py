@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from musicbox_lib.ddpg.model_folder import Serving
+from musicbox_lib.ddpg.config import Serving
 from musicbox_lib.evaluation.estimators import weighable
 
 Floats = npt.NDArray[np.float32]

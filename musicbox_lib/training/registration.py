@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from musicbox_lib import lake
-from musicbox_lib.ddpg.model_folder import MANIFEST, read_manifest
+from musicbox_lib.blocks.folds import HELD_OUT_FOLD
 from musicbox_lib.errors import DataRefused, UsageError
+from musicbox_lib.models import registry as decisions
+from musicbox_lib.models.ddpg_model import read_manifest
+from musicbox_lib.models.folder import MANIFEST, models_folder
+from musicbox_lib.models.registry import Entry, registered
 from musicbox_lib.policies.listed import of_model
 from musicbox_lib.sessions import known_plays
-from musicbox_lib.sessions.folds import HELD_OUT_FOLD
 from musicbox_lib.settings import settings
-from musicbox_lib.training import registry as decisions
-from musicbox_lib.training.registry import Comparison, Entry
+from musicbox_lib.training.comparison import Comparison, verdict
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -38,31 +40,18 @@ def register(
     if decisions.is_registered(entries, new):
         log.info("%s is registered already: nothing changes.", new.model_id)
         return
-    from musicbox_lib.spark import session
+    from musicbox_lib.machine.spark import session
 
     champion = decisions.champion_of(entries, run_date)
     inputs = {"model": new.model_id, **known_plays.versions_of(listening_events)}
     spark = session("registry")
     comparison = None if champion is None else _compare(spark, listening_events, new, champion)
-    promoted, reason = decisions.verdict(comparison, champion)
+    promoted, reason = verdict(comparison, champion)
     log.info("%s %s", new.model_id, reason)
     if champion is not None:
         inputs["champion"] = champion.model_id
     rows = [entry.row() for entry in decisions.with_model(entries, new, promoted, reason)]
     lake.overwrite_rows("registry", rows, registry, inputs)
-
-
-def registered() -> list[Entry]:
-    """The registry's entries, read without a JVM; none where nothing was registered yet."""
-    found = lake.snapshot("models.registry")
-    return [] if found is None else [Entry.of_row(row) for row in found.to_pyarrow_table().to_pylist()]
-
-
-def models_folder() -> Path:
-    """Where models live. Raises DataRefused for a lake that is not on a local file system."""
-    if not lake.is_local(lake.root()):
-        raise DataRefused(f"models in {lake.root()} cannot be read: keep MUSICBOX_LAKE on a file system for now.")
-    return lake.local_path(lake.root()) / "models"
 
 
 def _folder(run_date: dt.date, model: str | None) -> Path:
@@ -82,7 +71,7 @@ def _folder(run_date: dt.date, model: str | None) -> Path:
 def _compare(spark: SparkSession, listening_events: lake.ReadPartition, new: Entry, champion: Entry) -> Comparison:
     from pyspark.sql import functions as F
 
-    from musicbox_lib.scoring.serving import Champion
+    from musicbox_lib.models.champion import Champion
     from musicbox_lib.sessions.contexts import as_contexts, user_fold
     from musicbox_lib.training.comparison import MOST_PLAYS, compare
 

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from musicbox_lib.ddpg.config import Config
+from musicbox_lib.ddpg.config import Config, Serving
 from musicbox_lib.ddpg.learner import Batch, Learner
-from musicbox_lib.ddpg.model_folder import Serving
 from musicbox_lib.training.off_policy import (
     RERANK_WEIGHTS,
     Logged,

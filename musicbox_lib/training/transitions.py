@@ -11,13 +11,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyspark.sql import functions as F
 
-from musicbox_lib.contract import contract
-from musicbox_lib.ddpg.state import encode_states
-from musicbox_lib.policies.catalogue import Catalogue
-from musicbox_lib.policies.interface import ContextBlock, Moment
+from musicbox_lib.blocks.catalogue import Catalogue
+from musicbox_lib.blocks.contexts import ContextBlock, Moment
+from musicbox_lib.blocks.grades import REWARDS
+from musicbox_lib.blocks.state import encode_states
+from musicbox_lib.contract.tables import table
+from musicbox_lib.contract.typed import contract
 from musicbox_lib.sessions.contexts import as_contexts, in_order
-from musicbox_lib.tables import table
-from musicbox_lib.training.reward import REWARDS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from musicbox_lib import lake, ledger
+from musicbox_lib import lake
 from musicbox_lib.errors import DataRefused
-from musicbox_lib.lake import ReadPartition, WritePartition
-from musicbox_lib.validation.night import Nights, measured_nights
+from musicbox_lib.lake import ReadPartition, WritePartition, ledger
+from musicbox_lib.validation.history import Nights, measured_nights
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

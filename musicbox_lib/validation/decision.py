@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from musicbox_lib.contract.tables import Expectation, Table
 from musicbox_lib.errors import MusicBoxError
-from musicbox_lib.tables import Expectation, Table
 from musicbox_lib.validation.rules import day_rules, row_rules
 
 DECISIONS = {"quarantine": "quarantine", "warn": "warn", "fail": "stop"}

@@ -8,15 +8,14 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from musicbox_lib.contract.tables import Expectation, Table, table
 from musicbox_lib.errors import MusicBoxError
-from musicbox_lib.landing import listing, places
+from musicbox_lib.landing import listing, places, pseudonyms
 from musicbox_lib.landing.header import OPTIONAL, read_header, required_columns
 from musicbox_lib.landing.lines import delivered_columns
 from musicbox_lib.landing.misfits import LINE, WHY, Misfit, misfits
 from musicbox_lib.landing.places import Delivery
 from musicbox_lib.landing.records import values_of
-from musicbox_lib.privacy import pseudonyms
-from musicbox_lib.tables import Expectation, Table, table
 from musicbox_lib.validation.decision import Result, input_of
 from musicbox_lib.validation.rules import CHARACTERS, breaks_rule, broken_by, row_rules
 

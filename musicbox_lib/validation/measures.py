@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from musicbox_lib.validation.night import Counts, Measures
+from musicbox_lib.validation.history import Counts, Measures
 from musicbox_lib.validation.rules import FAULTY, UNREAD
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from musicbox_lib import lake
 from musicbox_lib.lake import ReadPartition, WritePartition
-from musicbox_lib.sessions import session_users
+from musicbox_lib.landing import session_users
 from musicbox_lib.validation import versions
 from musicbox_lib.validation.days import only, other_than
 from musicbox_lib.validation.earlier_plays import LOOK_BACK

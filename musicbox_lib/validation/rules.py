@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
+from musicbox_lib.contract.tables import Expectation, Table
 from musicbox_lib.errors import MusicBoxError
-from musicbox_lib.tables import Expectation, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

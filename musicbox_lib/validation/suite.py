@@ -12,8 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from musicbox_lib.contract.tables import Expectation
 from musicbox_lib.errors import MusicBoxError
-from musicbox_lib.tables import Expectation
 from musicbox_lib.validation.decision import Result, holds
 
 if TYPE_CHECKING:

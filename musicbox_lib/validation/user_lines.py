@@ -6,8 +6,8 @@ import datetime as dt
 import logging
 from typing import TYPE_CHECKING, NamedTuple
 
-from musicbox_lib.privacy import pseudonyms
-from musicbox_lib.tables import table
+from musicbox_lib.contract.tables import table
+from musicbox_lib.landing import pseudonyms
 from musicbox_lib.validation.decision import Result, row_result
 from musicbox_lib.validation.examples import Example, Files, examples_of, first_lines
 from musicbox_lib.validation.rules import broken_by, row_rules

@@ -6,13 +6,13 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from musicbox_lib.contract.tables import Table, table
 from musicbox_lib.settings import settings
-from musicbox_lib.tables import Table, table
-from musicbox_lib.validation import decision, earlier_plays, examples, known_tracks, listening_events, measures, night
+from musicbox_lib.validation import decision, earlier_plays, examples, history, measures, session_logs, track_tables
 from musicbox_lib.validation.days import Past
 from musicbox_lib.validation.decision import Result, judge
 from musicbox_lib.validation.examples import Example
-from musicbox_lib.validation.night import Counts, Measures
+from musicbox_lib.validation.history import Counts, Measures
 from musicbox_lib.validation.other_days import Moves, OtherDays
 from musicbox_lib.validation.rules import REJECTED, broken_by, day_rules, row_rules
 from musicbox_lib.validation.session_facts import breaks, with_deliveries, with_row_facts
@@ -58,33 +58,33 @@ def on_session_logs(
     """Judge the events of the days (`session_users.with_user`, of `users`). `other_days` tells what those delivered of
     the same sessions, `known` are the valid track rows, None where no table was delivered. Two passes over the events:
     sessions, and what is looked at, also by Great Expectations; what is valid takes one more."""
-    rules = table(listening_events.RULES)
-    delivered = listening_events.sessions_of(events).persist()
+    rules = table(session_logs.RULES)
+    delivered = session_logs.sessions_of(events).persist()
     sessions = with_deliveries(delivered, other_days.accepted(delivered), len(past.days) > 1).persist()
-    warnings = [rule.rule for rule in listening_events.warned()]
+    warnings = [rule.rule for rule in session_logs.warned()]
     sums = measures.sums_of(sessions, list(map(breaks, warnings)))
     few = sum(day["unclean"] for day in sums.values()) <= FEW
     every = -(-sum(day["session_rows"] for day in sums.values()) // settings().suite_rows)
-    looked_at = listening_events.looked_at(events, sessions, every, few).persist()
+    looked_at = session_logs.looked_at(events, sessions, every, few).persist()
     others = other_days.versions(sessions, any(day["known"] for day in sums.values()))
     earlier = _earlier_rows(looked_at, sessions, users, other_days, others) if _some_unclean(sums) else None
-    flagged = listening_events.flag(looked_at, earlier, others).persist()
+    flagged = session_logs.flag(looked_at, earlier, others).persist()
     own = flagged.where("NOT is_carried")
-    counts = night.counts_by_day(own, rules, past.days, "session_id")
+    counts = history.counts_by_day(own, rules, past.days, "session_id")
     for day, told in sums.items():
         counts[day].update({rule: counts[day].get(rule, 0) + (told[breaks(rule)] or 0) for rule in warnings})
     unknown = None if known is None else measures.plays_of_unknown_tracks(events, known)
     found = measures.of_session_logs(sums, unknown, counts, past.delivered)
     results = _results(counts, found, past, rules)
     rows = _rows(found)
-    clean = listening_events.unsuspected(looked_at)
+    clean = session_logs.unsuspected(looked_at)
     unseen = _unseen(clean, sums) if every > 1 else {}
     asked = own.select(*clean.columns).unionByName(clean)
     broken = gx.rows("session_logs", asked, row_rules(rules), rows, unseen)
     decision.hold_against(broken, gx.days("session_logs.days", results, day_rules(rules)), results, rules)
     rejected = _rejected(counts)
     count = sum(day["sessions"] for day in sums.values())
-    valid = listening_events.as_listening_events(events, hashed(sessions, count), flagged)
+    valid = session_logs.as_listening_events(events, hashed(sessions, count), flagged)
     accepted = flagged.where("is_rejected = 0").select("session_id", "dt").distinct()
     brought, gone = (
         _brought_and_gone(flagged) if earlier is not None or others is not None or len(past.days) > 1 else (0, 0)
@@ -95,9 +95,9 @@ def on_session_logs(
         measured=found,
         valid=valid,
         valid_rows=rows - rejected + brought - gone,
-        rejected=listening_events.as_rejected_events(flagged),
+        rejected=session_logs.as_rejected_events(flagged),
         rejected_rows=rejected,
-        superseded=listening_events.as_superseded_events(events, flagged),
+        superseded=session_logs.as_superseded_events(events, flagged),
         superseded_rows=gone,
         moves=other_days.moves(accepted, others),
         examples=examples.of_rules(own, events.transform(with_row_facts), results, rules),
@@ -138,16 +138,16 @@ def on_tracks(tracks: DataFrame, past: Past, gx: Judge) -> Verdict:
     if not past.days:
         # Nothing of these frames is written. A night without a track table costs no plan and no query.
         return Verdict([], [], {}, tracks, 0, tracks, 0, [])
-    rules = table(known_tracks.RULES)
-    flagged = known_tracks.flag_tracks(tracks).persist()
-    counts = night.counts_by_day(flagged, rules, past.days, "track_id")
+    rules = table(track_tables.RULES)
+    flagged = track_tables.flag_tracks(tracks).persist()
+    counts = history.counts_by_day(flagged, rules, past.days, "track_id")
     found = measures.of_tracks(flagged, counts)
     results = _results(counts, found, past, rules)
     broken = gx.rows("tracks", flagged, row_rules(rules), _rows(found))
     decision.hold_against(broken, gx.days("tracks.days", results, day_rules(rules)), results, rules)
     rejected = _rejected(counts)
-    valid = known_tracks.as_known_tracks(flagged)
-    waiting = known_tracks.as_rejected_tracks(flagged)
+    valid = track_tables.as_known_tracks(flagged)
+    waiting = track_tables.as_rejected_tracks(flagged)
     shown = examples.of_rules(flagged, None, results, rules)
     return Verdict(past.days, results, found, valid, _rows(found) - rejected, waiting, rejected, shown)
 
@@ -162,7 +162,7 @@ def _unseen(others: DataFrame, sums: measures.Sums) -> dict[str, int]:
     """How many rows of clean sessions break each rule that only warns, but for the sample `others`."""
     from pyspark.sql import functions as F
 
-    rules = listening_events.warned()
+    rules = session_logs.warned()
     seen = others.agg(*[F.count_if(broken_by(rule)).alias(rule.rule) for rule in rules]).collect()[0]
     return {rule.rule: sum(day[breaks(rule.rule)] or 0 for day in sums.values()) - seen[rule.rule] for rule in rules}
 
@@ -171,7 +171,7 @@ def _results(counts: Counts, found: Measures, past: Past, rules: Table) -> list[
     results: list[Result] = []
     nights = dict(past.nights)
     for day in past.days:
-        told = judge(day, counts[day], found[day], night.values_before(nights, day), rules)
+        told = judge(day, counts[day], found[day], history.values_before(nights, day), rules)
         nights[day] = {result.rule: result.value for result in told if result.value is not None}
         results += told
     return results

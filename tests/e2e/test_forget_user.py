@@ -22,15 +22,16 @@ from lake_content import the_lake
 from small_night import write
 from typer.testing import CliRunner
 
-from musicbox_lib import lake, lake_files
+from musicbox_lib import lake
 from musicbox_lib import settings as settings_module
-from musicbox_lib.cli import app
+from musicbox_lib.cli.app import app
 from musicbox_lib.errors import DataRefused, UsageError
-from musicbox_lib.privacy import pseudonyms, receipts
+from musicbox_lib.lake import files as lake_files
+from musicbox_lib.landing import ingest, pseudonyms
+from musicbox_lib.privacy import receipts
 from musicbox_lib.privacy.forget import forget, look
 from musicbox_lib.privacy.landed import Copies
 from musicbox_lib.privacy.traces import Traces
-from musicbox_lib.sessions import ingest
 from musicbox_lib.settings import PROJECT
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def holders(root: Path, *words: str) -> list[str]:
 
 def in_a_process_of_its_own(*words: str) -> str:
     """What the command line says, without a JVM: here Spark's session would be at hand."""
-    program = "from musicbox_lib.cli import main; main()"
+    program = "from musicbox_lib.cli.app import main; main()"
     given = {**os.environ, "PYTHONPATH": str(PROJECT)}
     done = subprocess.run(
         [sys.executable, "-c", program, *words], capture_output=True, text=True, check=False, env=given

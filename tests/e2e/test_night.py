@@ -13,14 +13,14 @@ from lake_content import the_lake
 from rendered import commands, run_dag
 
 from musicbox_lib import lake
+from musicbox_lib.contract.tables import tables
 from musicbox_lib.evaluation.contenders import CHAMPION, LOGGED
 from musicbox_lib.lake import ReadPartition, WritePartition
 from musicbox_lib.policies.listed import baselines, of_catalogue
 from musicbox_lib.settings import PROJECT
-from musicbox_lib.sql import ask
-from musicbox_lib.sql_questions import read_questions
+from musicbox_lib.sql.ask import ask
+from musicbox_lib.sql.questions import read_questions
 from musicbox_lib.synthetic.generate import generate
-from musicbox_lib.tables import tables
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -18,11 +18,11 @@ import pytest
 from deliveries import DAY, LOG, deliver, play, rows_of, run
 from typer.testing import CliRunner
 
-from musicbox_lib.cli import app
+from musicbox_lib.cli.app import app
+from musicbox_lib.contract.tables import table
 from musicbox_lib.landing import records
 from musicbox_lib.privacy.forget import look
 from musicbox_lib.privacy.landed import logs
-from musicbox_lib.tables import table
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -29,11 +29,11 @@ from lake_content import the_lake
 from small_night import write
 
 from musicbox_lib import lake
+from musicbox_lib.contract.tables import tables
 from musicbox_lib.settings import PROJECT
-from musicbox_lib.sql import ask
-from musicbox_lib.sql_questions import read_questions
-from musicbox_lib.tables import tables
-from musicbox_lib.views import views
+from musicbox_lib.sql.ask import ask
+from musicbox_lib.sql.questions import read_questions
+from musicbox_lib.sql.views import views
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -82,7 +82,7 @@ class Server:
 def start(folder: Path, terminal: Path, **environment: str) -> subprocess.Popen[str]:
     with terminal.open("w") as said:
         return subprocess.Popen(
-            [sys.executable, "-m", "musicbox_lib.sql_server"],
+            [sys.executable, "-m", "musicbox_lib.sql.server"],
             cwd=folder,
             env=os.environ | {"PYTHONPATH": str(PROJECT)} | environment,
             stdout=said,

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from deliveries import DAY, as_csv, deliver, play, plays, rows_of, run
 
-from musicbox_lib.sessions import replay as replaying
-from musicbox_lib.sessions.replay import replay
+from musicbox_lib.contract.tables import tables
+from musicbox_lib.orchestration import replay as replaying
+from musicbox_lib.orchestration.replay import replay
 from musicbox_lib.settings import PROJECT, settings
-from musicbox_lib.tables import tables
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

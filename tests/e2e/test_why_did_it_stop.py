@@ -15,12 +15,12 @@ from deliveries import DAY, OFFICIAL, as_csv, as_line, deliver, play, plays, row
 from lake_content import the_lake
 
 from musicbox_lib import settings as settings_module
+from musicbox_lib.contract.tables import table
 from musicbox_lib.errors import DataRefused
-from musicbox_lib.privacy import pseudonyms
+from musicbox_lib.landing import pseudonyms
 from musicbox_lib.privacy.forget import forget
-from musicbox_lib.reports.page import page_path, write_page
-from musicbox_lib.sql import ask
-from musicbox_lib.tables import table
+from musicbox_lib.reports.page.page import page_path, write_page
+from musicbox_lib.sql.ask import ask
 from musicbox_lib.validation import stops
 from musicbox_lib.validation.decision import Result
 

@@ -1,5 +1,5 @@
 """Start `make airflow` N times with a delivery waiting, each time with a fresh lake and a fresh Airflow:
-`PYTHONPATH=.:tests .venv/bin/python tests/faults/airflow_starts.py --times 10` (four minutes each on two cores).
+`PYTHONPATH=.:tests/support .venv/bin/python tests/faults/airflow_starts.py --times 10` (four minutes each, two cores).
 
 Each time the scheduled night of yesterday must be green, no other run red, no port open but on loopback, and Ctrl-C
 must end all of it within 20 s. Ends with 0 where all N did.
@@ -25,7 +25,7 @@ from pathlib import Path
 
 from airflow_home import deliver_small_day, environment_file, made_airflow
 
-from musicbox_lib import stopping
+from musicbox_lib.machine import stopping
 from musicbox_lib.settings import PROJECT
 
 NIGHT_WITHIN, STOP_WITHIN = 900.0, 20.0

@@ -103,8 +103,9 @@ def write(day: str, endpoint: str, jars: str, is_locked: bool) -> None:
     """Say `ready`, then write the day once for each line of standard input, whose number the rows carry."""
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    from musicbox_lib import lake, spark
-    from musicbox_lib.tables import table
+    from musicbox_lib import lake
+    from musicbox_lib.contract.tables import table
+    from musicbox_lib.machine import spark
 
     if not is_locked:
 

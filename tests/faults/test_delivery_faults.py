@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from deliveries import DAY, LOG, OFFICIAL, as_csv, deliver, plays, refused, rows_of, run, versions
 
-from musicbox_lib import cli
+from musicbox_lib.cli import app
 from musicbox_lib.errors import DataRefused, UsageError
 from musicbox_lib.landing.land import land
 
@@ -168,7 +168,7 @@ def test_the_day_of_a_landing(tmp_path: Path, lake_root: Path, monkeypatch: pyte
         land(DAY, None, None)
     monkeypatch.setattr("sys.argv", ["musicbox", "land", "--log", str(file), "--dt", "2026-13-01"])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        app.main()
     assert ended.value.code == 2
     assert not lake_root.exists()
 

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 import pytest
 from deliveries import DAY, as_csv, deliver, plays, rows_of, run, the_job, versions, words
 
-from musicbox_lib import job, lake
+from musicbox_lib import lake
 from musicbox_lib.lake import WritePartition
+from musicbox_lib.orchestration import job
 from musicbox_lib.settings import settings
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def test_a_write_without_spark_meets_a_full_disk(
 def test_nothing_lands_on_a_full_disk(
     small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from musicbox_lib import cli
+    from musicbox_lib.cli import app
 
     file = tmp_path / "log.csv"
     file.write_bytes(as_csv(plays("s")))
@@ -163,7 +164,7 @@ def test_nothing_lands_on_a_full_disk(
     ballast = fill(small_disk, 0)
     monkeypatch.setattr(sys, "argv", ["musicbox", "land", "--log", str(file), "--dt", str(DAY)])
     with pytest.raises(SystemExit) as end:
-        cli.main()
+        app.main()
     assert end.value.code == 1
     said = capsys.readouterr().err
     assert said.startswith("musicbox: ")
@@ -171,6 +172,6 @@ def test_nothing_lands_on_a_full_disk(
     assert [path for path in small_disk.rglob("*") if path.is_file()] == []
     ballast.unlink()
     with pytest.raises(SystemExit):
-        cli.main()
+        app.main()
     landed = small_disk / "landing" / "session_logs" / f"dt={dt.date.isoformat(DAY)}" / "log.csv"
     assert landed.read_bytes() == file.read_bytes()

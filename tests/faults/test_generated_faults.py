@@ -15,18 +15,19 @@ import pytest
 from deliveries import run
 from lake_content import the_lake
 
-from musicbox_lib import cli, lake
+from musicbox_lib import lake
+from musicbox_lib.cli import app
+from musicbox_lib.contract.tables import table
 from musicbox_lib.lake import ReadPartition
 from musicbox_lib.synthetic.faults.kinds import KINDS
 from musicbox_lib.synthetic.faults.plant import read_faults
 from musicbox_lib.synthetic.generate import generate
-from musicbox_lib.tables import table
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 FROM, LAST = dt.date(2026, 11, 3), dt.date(2026, 11, 5)
-EVERY = Path(cli.__file__).parent / "synthetic" / "faults" / "every_kind.yaml"
+EVERY = Path(app.__file__).parent.parent / "synthetic" / "faults" / "every_kind.yaml"
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,9 @@ class Judged:
 def judged(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judged]:
     from pyspark.sql import functions as F
 
-    from musicbox_lib.sessions.session_users import with_user
-    from musicbox_lib.validation.listening_events import flag, looked_at, sessions_of
+    from musicbox_lib.landing.session_users import with_user
     from musicbox_lib.validation.session_facts import with_deliveries
+    from musicbox_lib.validation.session_logs import flag, looked_at, sessions_of
 
     root = tmp_path_factory.mktemp("faults")
     with the_lake(root / "lake"):

@@ -18,7 +18,7 @@ from lake_content import the_lake
 from last_day import run_here, words_of
 
 from musicbox_lib.errors import DataRefused
-from musicbox_lib.sql import ask
+from musicbox_lib.sql.ask import ask
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

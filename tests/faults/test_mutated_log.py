@@ -41,8 +41,8 @@ def real_log() -> bytes:
 
 def split(spark: SparkSession) -> tuple[int, int]:
     """Rows of silver and of quarantine; where the night stops for too many rejected ones, as it would split them."""
-    from musicbox_lib.sessions import session_users
-    from musicbox_lib.validation import listening_events as rules
+    from musicbox_lib.landing import session_users
+    from musicbox_lib.validation import session_logs as rules
     from musicbox_lib.validation.session_facts import with_deliveries
 
     try:

@@ -14,11 +14,13 @@ from deliveries import the_job
 from pyspark.sql import functions as F
 from small_night import DAY, context_rows, job_words, read, write, write_tracks
 
-from musicbox_lib import job, lake
-from musicbox_lib.ddpg.config import Config
-from musicbox_lib.ddpg.model_folder import ACTOR, CATALOGUE, CRITICS, MANIFEST, Manifest, Serving
+from musicbox_lib import lake
+from musicbox_lib.ddpg.config import Config, Serving
 from musicbox_lib.lake import WritePartition
-from musicbox_lib.sql import ask
+from musicbox_lib.models.ddpg_model import ACTOR, CRITICS, Manifest
+from musicbox_lib.models.folder import CATALOGUE, MANIFEST
+from musicbox_lib.orchestration import job
+from musicbox_lib.sql.ask import ask
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

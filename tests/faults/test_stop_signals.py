@@ -17,13 +17,13 @@ import pytest
 from airflow_home import PLAYS, SESSIONS, deliver_small_day, environment_file, made_airflow, sourced
 from deltalake import DeltaTable
 
-from musicbox_lib import stopping
+from musicbox_lib.machine import stopping
 from musicbox_lib.settings import PROJECT
 
 DAY = dt.date(2026, 11, 5)
 WITHIN = 20.0
 """Seconds that a stop may take, until nothing is left."""
-RUN_DAG = "python -m musicbox_lib.run_dag"
+RUN_DAG = "python -m musicbox_lib.orchestration.run_dag"
 pytestmark = [pytest.mark.slow]
 
 
@@ -166,7 +166,7 @@ def test_a_stopped_run_ends_with_its_job_and_is_not_tried_again(
     assert rows_published(house.lake) in (0, SESSIONS * PLAYS)
 
 
-DEMO = """import musicbox_lib.demo as d
+DEMO = """import musicbox_lib.cli.demo as d
 d.SOURCE = d.lake.local_path(d.lake.root()).with_name("generated")
 raise SystemExit(d.main())"""
 OTHERS = {

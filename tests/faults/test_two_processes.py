@@ -21,7 +21,7 @@ from last_day import run_here
 from processes import OtherProcess
 
 from musicbox_lib import lake
-from musicbox_lib.tables import table
+from musicbox_lib.contract.tables import table
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

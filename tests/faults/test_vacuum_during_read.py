@@ -15,9 +15,11 @@ import pyarrow as pa
 import pytest
 import tiny_lake
 
-from musicbox_lib import environment, lake, sql
+from musicbox_lib import lake
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.lake import ReadPartition
+from musicbox_lib.machine import environment
+from musicbox_lib.sql import ask
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -99,7 +101,7 @@ def test_duckdb_never_reads_short(
     lake_root: Path, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
 ) -> None:
     write(FILES)
-    shown = sql._show_table
+    shown = ask._show_table
 
     def vacuumed_meanwhile(connection: object, found: object) -> list[str]:
         files = shown(connection, found)  # type: ignore[arg-type]
@@ -108,13 +110,13 @@ def test_duckdb_never_reads_short(
 
     query = f"SELECT line, raw_line FROM {TABLE}"
     with monkeypatch.context() as patch:
-        patch.setattr(sql, "_show_table", vacuumed_meanwhile)
+        patch.setattr(ask, "_show_table", vacuumed_meanwhile)
         with pytest.raises(DataRefused, match="was removed while it was read") as refusal:
-            list(sql.ask(query).rows)
+            list(ask.ask(query).rows)
     assert "\n" not in str(refusal.value)
     write(FILES)
-    expected = sum(1 for _ in sql.ask(query).rows)
-    answer = sql.ask(query).rows
+    expected = sum(1 for _ in ask.ask(query).rows)
+    answer = ask.ask(query).rows
     read = [next(answer)]
     replace_and_vacuum(TABLE)
     loud = 0

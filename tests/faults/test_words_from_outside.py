@@ -15,12 +15,15 @@ from lake_content import the_lake
 from last_day import words_of
 from small_night import context_rows, write, write_tracks
 
-from musicbox_lib import backfills, cli, job, lake, run_dag, run_dates
+from musicbox_lib import lake
+from musicbox_lib.cli import app
+from musicbox_lib.contract import days
 from musicbox_lib.errors import DataRefused, MusicBoxError, UsageError
 from musicbox_lib.lake import ReadPartition, WritePartition
-from musicbox_lib.landing import places
+from musicbox_lib.landing import deliveries, places
 from musicbox_lib.landing.land import land
-from musicbox_lib.sql import ask
+from musicbox_lib.orchestration import job, run_dag
+from musicbox_lib.sql.ask import ask
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -74,7 +77,7 @@ def command(*words: str) -> Callable[[str], object]:
     def called(word: str) -> object:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "argv", ["musicbox", *words, word])
-            cli.main()
+            app.main()
         raise AssertionError("it came back")
 
     return called
@@ -104,9 +107,9 @@ DAY_ENTRANCES: dict[str, Callable[[str], object]] = {
     "a range to write": lambda word: WritePartition.parse(f"gold.track_features/dt=2026-11-01..{word}"),
     "a landing folder": lambda word: places.day_of_folder(f"dt={word}"),
     "a track table's name": lambda word: places.day_of_tracks(f"tracks.dt={word}.csv"),
-    "the DAG's run_date": lambda word: run_dates.resolve(word, None, NOW, NOW),
-    "the backfill's from_date": lambda word: backfills.plan(word, "2026-11-05"),
-    "the backfill's to_date": lambda word: backfills.plan("2026-11-05", word),
+    "the DAG's run_date": lambda word: days.resolve(word, None, NOW, NOW),
+    "the backfill's from_date": lambda word: deliveries.plan(word, "2026-11-05"),
+    "the backfill's to_date": lambda word: deliveries.plan("2026-11-05", word),
     "make nightly RUN_DATE=": run_dag_with("run_date"),
     "make backfill FROM=": run_dag_with("from_date"),
     "make backfill TO=": run_dag_with("to_date"),
@@ -396,7 +399,7 @@ SLOW_LAKES = (
 
 def use(root: Path) -> tuple[int, int, int]:
     """Rows that Spark, delta-rs and DuckDB find in a lake after one ingest."""
-    from musicbox_lib.spark import session
+    from musicbox_lib.machine.spark import session
 
     deliver(Path(lake.root()), as_csv(plays("s")))
     run("session_events")
@@ -431,7 +434,7 @@ def test_a_lake_with_an_odd_name_works_or_is_refused(name: str, spark: SparkSess
 def test_a_line_separator_is_no_part_of_an_id(spark: SparkSession) -> None:
     from pyspark.sql import functions as F
 
-    from musicbox_lib.tables import table
+    from musicbox_lib.contract.tables import table
     from musicbox_lib.validation.rules import broken_by
 
     rules = {rule.rule: rule for rule in table("silver.listening_events").expectations}

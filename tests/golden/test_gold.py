@@ -12,8 +12,8 @@ import pytest
 from chispa import assert_df_equality
 from frames import DAY, frame
 
-from musicbox_lib.features.last_sessions import last_sessions
 from musicbox_lib.features.track_features import track_features
+from musicbox_lib.sessions.last_sessions import last_sessions
 from musicbox_lib.training.transitions import transitions
 
 if TYPE_CHECKING:

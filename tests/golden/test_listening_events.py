@@ -67,9 +67,9 @@ def judged(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """The planted delivery through bronze, and what the rules make of it."""
     from musicbox_lib import lake
     from musicbox_lib.lake import ReadPartition
-    from musicbox_lib.sessions.session_users import with_user
-    from musicbox_lib.validation.listening_events import flag, looked_at, sessions_of
+    from musicbox_lib.landing.session_users import with_user
     from musicbox_lib.validation.session_facts import with_deliveries
+    from musicbox_lib.validation.session_logs import flag, looked_at, sessions_of
 
     root = tmp_path_factory.mktemp("planted") / "lake"
     with the_lake(root):
@@ -132,12 +132,12 @@ def test_sessions_that_come_twice_differ_or_break_off(broken: dict[tuple[str, in
 
 def test_great_expectations_counts_what_the_split_counts(judged: Judged) -> None:
     """Every row rule is broken at least once here, so none agrees by being silent."""
-    from musicbox_lib.tables import table
-    from musicbox_lib.validation.listening_events import unsuspected, warned
+    from musicbox_lib.contract.tables import table
+    from musicbox_lib.validation.history import counts_by_day
     from musicbox_lib.validation.measures import sums_of
-    from musicbox_lib.validation.night import counts_by_day
     from musicbox_lib.validation.rules import row_rules
     from musicbox_lib.validation.session_facts import breaks
+    from musicbox_lib.validation.session_logs import unsuspected, warned
     from musicbox_lib.validation.suite import Judge
 
     found = table("silver.listening_events")

@@ -11,10 +11,10 @@ from deliveries import plays, rows_of
 from lake_content import the_lake
 from sessions_in_parts import D1, D2, D3, DAYS, content, doubled, night, part, plays_of, unaccounted, where, with_others
 
-from musicbox_lib.features.last_sessions import last_sessions
 from musicbox_lib.lake import ReadPartition
 from musicbox_lib.sessions import known_plays
-from musicbox_lib.sql import ask
+from musicbox_lib.sessions.last_sessions import last_sessions
+from musicbox_lib.sql.ask import ask
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

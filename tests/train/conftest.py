@@ -1,4 +1,4 @@
-"""A tiny lake whose best answer is known (tests/tiny_lake.py)."""
+"""A tiny lake whose best answer is known (tests/support/tiny_lake.py)."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from musicbox_lib.tables import table
+from musicbox_lib.contract.tables import table
 
 Values = list[bytes]
 """A delivered line by column."""

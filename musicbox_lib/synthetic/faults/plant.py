@@ -16,12 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from musicbox_lib import near_names
-from musicbox_lib.errors import UsageError
+from musicbox_lib.contract.tables import table
+from musicbox_lib.errors import UsageError, unknown_words
 from musicbox_lib.synthetic.faults.kinds import KINDS, Changed, Kind, Values
 from musicbox_lib.synthetic.landing_files import gzip_member, whole_file
 from musicbox_lib.synthetic.world import generator
-from musicbox_lib.tables import table
 
 FAULT_STREAM = 7
 FAULTS = "faults.json"
@@ -50,7 +49,7 @@ def read_faults(path: Path) -> dict[str, int]:
         raise UsageError(f"{path} must hold lines `kind: number`, as musicbox_lib/synthetic/faults/every_kind.yaml.")
     for kind, number in raw.items():
         if kind not in KINDS:
-            odd = near_names.unknown([kind], KINDS)
+            odd = unknown_words([kind], KINDS)
             raise UsageError(f"{path}: there is no fault {odd}: name some of {', '.join(KINDS)}.")
         if not isinstance(number, int) or isinstance(number, bool) or number < 0:
             raise UsageError(f"{path}: {kind} is {number!r}: it must be a number of faults, 0 or more.")

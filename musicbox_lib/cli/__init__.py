@@ -1,0 +1,1 @@
+"""The command `musicbox`: one file per subject."""

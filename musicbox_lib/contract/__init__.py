@@ -1,0 +1,1 @@
+"""What is agreed on between the jobs: tables, columns, checks, days, arguments."""

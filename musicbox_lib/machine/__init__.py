@@ -1,0 +1,1 @@
+"""The machine below: Java, Spark, environments, disks, signals."""

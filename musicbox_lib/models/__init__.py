@@ -1,0 +1,1 @@
+"""The model store: folders, the registry, the champion and the fitted baselines."""

@@ -1,0 +1,1 @@
+"""Tasks, DAG runs and jobs: how the programs of `jobs/` are started."""

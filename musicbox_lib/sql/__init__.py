@@ -1,0 +1,1 @@
+"""Questions in SQL: DuckDB in this process, a Spark Thrift Server beside it."""

@@ -1,1 +1,0 @@
-"""What a lake needs weekly: fewer files, old ones gone, days and models past their time gone."""
