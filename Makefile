@@ -22,7 +22,7 @@ export Q ?=
 # When make began: the demo tells how long all of it took, set-up included.
 export MUSICBOX_DEMO_STARTED := $(shell date +%s)
 
-.PHONY: help setup demo test test-all faults bench lint docs train nightly backfill sql sql-server report airflow clean
+.PHONY: help setup demo quick test test-all faults bench lint docs train nightly backfill sql sql-server report airflow clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -105,6 +105,16 @@ endef
 
 demo: .setup/ready  ## a generated world: land 14 days, train, run two nights, show what came out
 	@$(ENVIRONMENT) && exec .venv/bin/python -m musicbox_lib.cli.demo
+
+quick: .setup/ready  ## in under a minute: ruff on the changed files, and the tests without Spark
+	@$(ENVIRONMENT)
+	changed=$$(git diff --name-only --diff-filter=d HEAD -- '*.py'; git ls-files --others --exclude-standard -- '*.py')
+	if [ -n "$$changed" ]; then
+		.venv/bin/ruff check $$changed
+		.venv/bin/ruff format --check $$changed
+	fi
+	.venv/bin/python -m pytest -q -m "not spark and not slow" tests/unit
+	echo "quick: $$SECONDS s"
 
 test: .setup/ready  ## every test but the slow ones, in all three environments
 	@$(ENVIRONMENT)

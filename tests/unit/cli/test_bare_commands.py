@@ -15,6 +15,8 @@ from musicbox_lib.cli import doctor
 from musicbox_lib.cli.app import app
 from musicbox_lib.machine import environment
 
+# Programs of the suite, a second or more each: not for `make quick`.
+pytestmark = pytest.mark.spark
 NAMES = sorted(command.name or command.callback.__name__.replace("_", "-") for command in app.registered_commands)  # type: ignore[union-attr]
 OF_ENVIRONMENT = {
     "musicbox": environment.JOBS,

@@ -175,7 +175,9 @@ def test_whatever_was_heard_no_slate_of_item_knn_fits_as_the_model_sees_it() -> 
 
 
 @pytest.mark.parametrize(("neighbours", "name"), [(True, "item_knn"), (False, "popularity")])
-def test_without_a_champion_a_baseline_serves(lake_root: Path, neighbours: bool, name: str) -> None:
+def test_without_a_champion_a_baseline_serves(
+    spark: SparkSession, lake_root: Path, neighbours: bool, name: str
+) -> None:
     write_tracks(5, neighbours)
     serving = serving_of(
         REGISTRY,
@@ -187,7 +189,7 @@ def test_without_a_champion_a_baseline_serves(lake_root: Path, neighbours: bool,
     assert serving.load()[0].name == name
 
 
-def test_only_promoted_models_not_after_the_day_serve(lake_root: Path) -> None:
+def test_only_promoted_models_not_after_the_day_serve(spark: SparkSession, lake_root: Path) -> None:
     assert champion_as_of(REGISTRY, DAY) is None
     one = {"status": "candidate", "files": {}}
     write(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from deliveries import as_csv, deliver, plays, rows_of, run
 from lake_content import table_content, the_lake
 
 from musicbox_lib.validation import verdicts
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 UNLABELLED = {"skip_1": "", "skip_2": "", "skip_3": "", "not_skipped": ""}
 
@@ -26,7 +30,9 @@ def delivered() -> bytes:
     return as_csv(rows)
 
 
-def test_a_sample_and_joins_without_broadcast_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sample_and_joins_without_broadcast_change_nothing(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with the_lake(tmp_path / "lake"):
         deliver(tmp_path / "lake", delivered())
         run("session_events")
@@ -43,7 +49,7 @@ def test_a_sample_and_joins_without_broadcast_change_nothing(tmp_path: Path, mon
 
 
 def test_a_sample_that_great_expectations_counts_otherwise_stops_the_night(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from musicbox_lib.errors import MusicBoxError
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +14,9 @@ from musicbox_lib.validation.decision import NIGHTS, Result, judge
 from musicbox_lib.validation.history import values_before
 from musicbox_lib.validation.rules import day_rules, row_rules
 from musicbox_lib.validation.suite import Judge
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 DAY = dt.date(2026, 11, 5)
 RULES = table("silver.listening_events")
@@ -97,7 +101,7 @@ def test_a_day_looks_at_the_28_nights_before_it_and_at_no_later_one() -> None:
     assert values_before(nights, DAY) == {"rows_as_usual": [-28.0, -1.0]}
 
 
-def test_great_expectations_comes_to_the_same_or_the_night_stops() -> None:
+def test_great_expectations_comes_to_the_same_or_the_night_stops(spark: SparkSession) -> None:
     told = list(results(usual(NIGHTS), rows=200.0, skip_rate=0.7).values())
     held = Judge().days("days", told, day_rules(RULES))
     ours = {result.rule: result.success for result in told if result.rule in held[DAY]}
