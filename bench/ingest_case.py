@@ -19,7 +19,6 @@ from musicbox_lib.contract.tables import table
 from musicbox_lib.lake import ReadPartition
 from musicbox_lib.machine.spark import session
 from musicbox_lib.orchestration import job
-from musicbox_lib.settings import PROJECT
 from musicbox_lib.validation.suite import import_ahead
 
 if TYPE_CHECKING:
@@ -28,9 +27,8 @@ if TYPE_CHECKING:
 Rows = dict[str, int]
 
 
-def _run(name: str, given: dict[str, str]) -> None:
-    program = job.program(PROJECT / "jobs" / f"{name}.py")
-    program.main(**vars(program.arg_parser().parse_args(jobs.as_words(given))))
+def _run(name: str, day: str) -> None:
+    job.call(job.program(job.path_of(name)).main, name, jobs.job(name).words(day=day))
 
 
 def _rows(*names: str) -> Rows:
@@ -40,8 +38,8 @@ def _rows(*names: str) -> Rows:
 
 def musicbox(day: str) -> Rows:
     """The two jobs of a night, as they are."""
-    _run("session_events", jobs.session_events(day))
-    _run("listening_events", jobs.listening_events(day))
+    _run("session_events", day)
+    _run("listening_events", day)
     return _rows("silver.listening_events", "silver.rejected_events", "silver.validation_results")
 
 
@@ -54,7 +52,7 @@ def unvalidated(day: str) -> Rows:
     from musicbox_lib.validation.session_logs import as_listening_events
     from musicbox_lib.validation.verdicts import hashed
 
-    _run("session_events", jobs.session_events(day))
+    _run("session_events", day)
     spark = session("unvalidated")
     events = lake.read(spark, ReadPartition.parse(f"bronze.session_events/dt={day}")).where(
         "is_parsed AND track_id IS NOT NULL AND session_position IS NOT NULL"

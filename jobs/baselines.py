@@ -1,7 +1,6 @@
 """silver.listening_events of the training days and one night's gold tables -> the folder of fitted baselines and
 models.baselines of that day."""
 
-import argparse
 from pathlib import Path
 
 from musicbox_lib import lake
@@ -9,19 +8,6 @@ from musicbox_lib.lake import ReadPartition, WritePartition
 from musicbox_lib.machine.spark import session
 from musicbox_lib.orchestration import job
 from musicbox_lib.sessions import known_plays
-
-
-def arg_parser() -> argparse.ArgumentParser:
-    """`--listening-events silver.listening_events/dt=FROM..D --track-features gold.track_features/dt=D
-    --track-embeddings gold.track_embeddings/dt=D --baselines models.baselines/dt=D --seed N --models LAKE/models`"""
-    parser = argparse.ArgumentParser(prog="baselines", description=__doc__, epilog=arg_parser.__doc__)
-    job.partition_argument(parser, "listening_events", ReadPartition)
-    job.partition_argument(parser, "track_features", ReadPartition)
-    job.partition_argument(parser, "track_embeddings", ReadPartition)
-    job.partition_argument(parser, "baselines", WritePartition)
-    parser.add_argument("--seed", type=int, required=True, help="Seed of samples, factors, trees and weights.")
-    parser.add_argument("--models", type=Path, required=True, help="The folder that holds a folder per model.")
-    return parser
 
 
 def main(
@@ -45,4 +31,4 @@ def main(
 
 
 if __name__ == "__main__":
-    job.run(arg_parser(), main)
+    job.run("baselines", main)

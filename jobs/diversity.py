@@ -1,7 +1,5 @@
 """scores, gold tables and silver.listening_events of a day -> reports.diversity of that day."""
 
-import argparse
-
 from musicbox_lib import lake
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.features.night_tracks import tracks_of
@@ -11,18 +9,6 @@ from musicbox_lib.orchestration import job
 from musicbox_lib.reports import diversity as slates
 from musicbox_lib.sessions import known_plays
 from musicbox_lib.settings import settings
-
-
-def arg_parser() -> argparse.ArgumentParser:
-    """`--top3-recommendations scores.top3_recommendations/dt=D-1..D --last-sessions gold.last_sessions/dt=D
-    --track-features gold.track_features/dt=D --track-embeddings gold.track_embeddings/dt=D
-    --listening-events silver.listening_events/dt=D --diversity reports.diversity/dt=D`, D-1 being the day before, for
-    the repetition; it may not be there."""
-    parser = argparse.ArgumentParser(prog="diversity", description=__doc__, epilog=arg_parser.__doc__)
-    for name in ("top3_recommendations", "last_sessions", "track_features", "track_embeddings", "listening_events"):
-        job.partition_argument(parser, name, ReadPartition)
-    job.partition_argument(parser, "diversity", WritePartition)
-    return parser
 
 
 def main(
@@ -36,7 +22,10 @@ def main(
     """Count and measure the slates of the day."""
     day = diversity.run_date
     if day not in lake.days_of(top3_recommendations.table.name):
-        raise DataRefused(f"{top3_recommendations.table.name} has no slates of {day}: run its job for that day first.")
+        raise DataRefused(
+            f"{top3_recommendations.table.name} has no slates of {day}: "
+            "run the job top3_recommendations for that day first."
+        )
     read = (top3_recommendations, last_sessions, track_features, track_embeddings, listening_events)
     inputs = known_plays.versions_of(*read)
     features, embeddings = tracks_of(track_features, track_embeddings)
@@ -57,4 +46,4 @@ def main(
 
 
 if __name__ == "__main__":
-    job.run(arg_parser(), main)
+    job.run("diversity", main)

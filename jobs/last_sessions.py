@@ -1,7 +1,5 @@
 """silver.listening_events up to a day -> gold.last_sessions of that day."""
 
-import argparse
-
 from musicbox_lib import lake
 from musicbox_lib.lake import ReadPartition, WritePartition
 from musicbox_lib.machine.spark import session
@@ -9,14 +7,6 @@ from musicbox_lib.orchestration import job
 from musicbox_lib.sessions import known_plays
 from musicbox_lib.sessions import last_sessions as transform
 from musicbox_lib.settings import settings
-
-
-def arg_parser() -> argparse.ArgumentParser:
-    """`--listening-events silver.listening_events/dt=..D --last-sessions gold.last_sessions/dt=D`"""
-    parser = argparse.ArgumentParser(prog="last_sessions", description=__doc__, epilog=arg_parser.__doc__)
-    job.partition_argument(parser, "listening_events", ReadPartition)
-    job.partition_argument(parser, "last_sessions", WritePartition)
-    return parser
 
 
 def main(listening_events: ReadPartition, last_sessions: WritePartition) -> None:
@@ -29,4 +19,4 @@ def main(listening_events: ReadPartition, last_sessions: WritePartition) -> None
 
 
 if __name__ == "__main__":
-    job.run(arg_parser(), main)
+    job.run("last_sessions", main)

@@ -1,7 +1,5 @@
 """bronze.session_events and bronze.tracks -> silver: the valid rows, the rejected ones, what validation found."""
 
-import argparse
-
 from musicbox_lib import lake
 from musicbox_lib.lake import ReadPartition, WritePartition
 from musicbox_lib.landing import ingest
@@ -16,16 +14,6 @@ from musicbox_lib.validation.suite import Judge, import_ahead
 PLAYS = ("listening_events", "superseded_events", "rejected_events")
 TRACKS = ("known_tracks", "rejected_tracks")
 FINDINGS = ("validation_results", "validation_examples")
-
-
-def arg_parser() -> argparse.ArgumentParser:
-    """`--session-events bronze.session_events/dt=..D --listening-events silver.listening_events/dt=..D …`"""
-    parser = argparse.ArgumentParser(prog="listening_events", description=__doc__)
-    for name in ("session_events", "tracks"):
-        job.partition_argument(parser, name, ReadPartition)
-    for name in (*PLAYS, *TRACKS, *FINDINGS):
-        job.partition_argument(parser, name, WritePartition)
-    return parser
 
 
 def main(
@@ -55,4 +43,4 @@ def main(
 
 
 if __name__ == "__main__":
-    job.run(arg_parser(), main)
+    job.run("listening_events", main)

@@ -1,7 +1,6 @@
 """silver.listening_events up to a day, gold tables, models.registry and models.baselines of the day before ->
 reports.policy_evaluation, reports.skip_rate and reports.policy_comparison: one pass of every policy, three tables."""
 
-import argparse
 import datetime as dt
 
 from musicbox_lib import lake
@@ -16,22 +15,6 @@ from musicbox_lib.reports import policy_comparison as comparisons
 from musicbox_lib.reports import policy_evaluation as evaluations
 from musicbox_lib.reports import skip_rate as rates
 from musicbox_lib.sessions import known_plays
-
-
-def arg_parser() -> argparse.ArgumentParser:
-    """`--listening-events silver.listening_events/dt=..D --track-features gold.track_features/dt=latest..D-1
-    --track-embeddings gold.track_embeddings/dt=latest..D-1 --registry models.registry
-    --baselines models.baselines/dt=..D-1 --policy-evaluation reports.policy_evaluation/dt=D
-    --skip-rate reports.skip_rate/dt=D --policy-comparison reports.policy_comparison/dt=D`, D-1 being the day before:
-    nothing that a policy knows may come from the night that judges it."""
-    parser = argparse.ArgumentParser(
-        prog="policy_evaluation", description=__doc__, epilog=arg_parser.__doc__, allow_abbrev=False
-    )
-    for name in ("listening_events", "track_features", "track_embeddings", "registry", "baselines"):
-        job.partition_argument(parser, name, ReadPartition)
-    for name in ("policy_evaluation", "skip_rate", "policy_comparison"):
-        job.partition_argument(parser, name, WritePartition)
-    return parser
 
 
 def main(
@@ -60,4 +43,4 @@ def main(
 
 
 if __name__ == "__main__":
-    job.run(arg_parser(), main)
+    job.run("policy_evaluation", main)

@@ -1,10 +1,8 @@
 """Landing files up to a day -> bronze.session_events and bronze.tracks."""
 
-import argparse
 import datetime as dt
 
 from musicbox_lib import lake
-from musicbox_lib.contract.days import parse_date
 from musicbox_lib.contract.tables import table
 from musicbox_lib.errors import UsageError
 from musicbox_lib.lake import WritePartition
@@ -12,15 +10,6 @@ from musicbox_lib.landing import ingest, listing, pseudonyms
 from musicbox_lib.landing.lines import delivered_columns, read_counted_rows
 from musicbox_lib.machine.spark import session
 from musicbox_lib.orchestration import job
-
-
-def arg_parser() -> argparse.ArgumentParser:
-    """`--run-date D --session-events bronze.session_events/dt=..D --tracks bronze.tracks/dt=..D`"""
-    parser = argparse.ArgumentParser(prog="session_events", description=__doc__)
-    parser.add_argument("--run-date", type=parse_date, required=True, metavar="DAY")
-    job.partition_argument(parser, "session_events", WritePartition)
-    job.partition_argument(parser, "tracks", WritePartition)
-    return parser
 
 
 def main(run_date: dt.date, session_events: WritePartition, tracks: WritePartition) -> None:
@@ -47,4 +36,4 @@ def main(run_date: dt.date, session_events: WritePartition, tracks: WritePartiti
 
 
 if __name__ == "__main__":
-    job.run(arg_parser(), main)
+    job.run("session_events", main)

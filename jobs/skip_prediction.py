@@ -1,7 +1,5 @@
 """silver.listening_events of the training days -> reports.skip_prediction of the last of them."""
 
-import argparse
-
 from musicbox_lib import lake
 from musicbox_lib.lake import ReadPartition, WritePartition
 from musicbox_lib.machine.spark import session
@@ -9,14 +7,6 @@ from musicbox_lib.orchestration import job
 from musicbox_lib.sessions import known_plays
 from musicbox_lib.settings import settings
 from musicbox_lib.skip_prediction import skip_prediction as predictions
-
-
-def arg_parser() -> argparse.ArgumentParser:
-    """`--listening-events silver.listening_events/dt=FROM..D --skip-prediction reports.skip_prediction/dt=D`"""
-    parser = argparse.ArgumentParser(prog="skip_prediction", description=__doc__, epilog=arg_parser.__doc__)
-    job.partition_argument(parser, "listening_events", ReadPartition)
-    job.partition_argument(parser, "skip_prediction", WritePartition)
-    return parser
 
 
 def main(listening_events: ReadPartition, skip_prediction: WritePartition) -> None:
@@ -28,4 +18,4 @@ def main(listening_events: ReadPartition, skip_prediction: WritePartition) -> No
 
 
 if __name__ == "__main__":
-    job.run(arg_parser(), main)
+    job.run("skip_prediction", main)

@@ -1,7 +1,5 @@
 """gold.last_sessions of a day -> scores.top3_recommendations of that day, by the champion as of it."""
 
-import argparse
-
 from musicbox_lib import lake
 from musicbox_lib.lake import ReadPartition, WritePartition
 from musicbox_lib.machine.spark import session
@@ -11,15 +9,6 @@ from musicbox_lib.scoring.serving import serving_of, tasks_for
 from musicbox_lib.scoring.top3_recommendations import slate_seed
 from musicbox_lib.scoring.top3_recommendations import top3_recommendations as recommend
 from musicbox_lib.settings import settings
-
-
-def arg_parser() -> argparse.ArgumentParser:
-    """`--last-sessions gold.last_sessions/dt=D … --registry models.registry --top3-recommendations scores…/dt=D`"""
-    parser = argparse.ArgumentParser(prog="top3_recommendations", description=__doc__)
-    for name in ("last_sessions", "track_features", "track_embeddings", "registry"):
-        job.partition_argument(parser, name, ReadPartition)
-    job.partition_argument(parser, "top3_recommendations", WritePartition)
-    return parser
 
 
 def main(
@@ -42,4 +31,4 @@ def main(
 
 
 if __name__ == "__main__":
-    job.run(arg_parser(), main)
+    job.run("top3_recommendations", main)

@@ -1,7 +1,5 @@
 """silver.listening_events and known_tracks up to a day -> that day's gold.track_features and track_embeddings."""
 
-import argparse
-
 from musicbox_lib import lake
 from musicbox_lib.features import track_embeddings as embeddings
 from musicbox_lib.features import track_features as features
@@ -9,17 +7,6 @@ from musicbox_lib.lake import ReadPartition, WritePartition
 from musicbox_lib.machine.spark import session
 from musicbox_lib.orchestration import job
 from musicbox_lib.sessions import known_plays
-
-
-def arg_parser() -> argparse.ArgumentParser:
-    """`--listening-events silver.listening_events/dt=..D --known-tracks silver.known_tracks/dt=..D
-    --track-features gold.track_features/dt=D --track-embeddings gold.track_embeddings/dt=D`"""
-    parser = argparse.ArgumentParser(prog="track_features", description=__doc__, epilog=arg_parser.__doc__)
-    job.partition_argument(parser, "listening_events", ReadPartition)
-    job.partition_argument(parser, "known_tracks", ReadPartition)
-    job.partition_argument(parser, "track_features", WritePartition)
-    job.partition_argument(parser, "track_embeddings", WritePartition)
-    return parser
 
 
 def main(
@@ -40,4 +27,4 @@ def main(
 
 
 if __name__ == "__main__":
-    job.run(arg_parser(), main)
+    job.run("track_features", main)

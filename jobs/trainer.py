@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from musicbox_lib import lake
 from musicbox_lib.orchestration import job
-
-
-def arg_parser() -> argparse.ArgumentParser:
-    """Three partitions of one day in, a folder of models out."""
-    parser = argparse.ArgumentParser(prog="trainer", description=__doc__)
-    for name in ("transitions", "track_features", "track_embeddings"):
-        job.partition_argument(parser, name, lake.ReadPartition)
-    parser.add_argument("--seed", type=int, required=True, help="Seed of weights, order and noise.")
-    parser.add_argument("--models", type=Path, required=True, help="The folder that holds a folder per model.")
-    return parser
 
 
 def main(
@@ -34,4 +23,4 @@ def main(
 
 
 if __name__ == "__main__":
-    job.run(arg_parser(), main)
+    job.run("trainer", main)

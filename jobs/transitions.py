@@ -1,7 +1,5 @@
 """silver.listening_events and one night's gold tables -> training.transitions of that day."""
 
-import argparse
-
 from musicbox_lib import lake
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.lake import ReadPartition, WritePartition
@@ -9,17 +7,6 @@ from musicbox_lib.machine.spark import session
 from musicbox_lib.orchestration import job
 from musicbox_lib.sessions import known_plays
 from musicbox_lib.training import transitions as transform
-
-
-def arg_parser() -> argparse.ArgumentParser:
-    """`--listening-events silver.listening_events/dt=FROM..D --track-features gold.track_features/dt=D
-    --track-embeddings gold.track_embeddings/dt=D --transitions training.transitions/dt=D`"""
-    parser = argparse.ArgumentParser(prog="transitions", description=__doc__, epilog=arg_parser.__doc__)
-    job.partition_argument(parser, "listening_events", ReadPartition)
-    job.partition_argument(parser, "track_features", ReadPartition)
-    job.partition_argument(parser, "track_embeddings", ReadPartition)
-    job.partition_argument(parser, "transitions", WritePartition)
-    return parser
 
 
 def main(
@@ -40,4 +27,4 @@ def main(
 
 
 if __name__ == "__main__":
-    job.run(arg_parser(), main)
+    job.run("transitions", main)

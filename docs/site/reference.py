@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from musicbox_lib.cli.app import app
+from musicbox_lib.contract.jobs import JOBS, Job, Value, Write, option
 from musicbox_lib.contract.tables import Expectation, Table, tables
-from musicbox_lib.lake import ReadPartition, WritePartition
 from musicbox_lib.orchestration import job
 from musicbox_lib.reports.page.dictionary import STAGES, uses
 from musicbox_lib.settings import PROJECT, Settings
@@ -73,7 +73,7 @@ def tables_page() -> str:
     """Every table by stage, with grain, columns, checks and rules; then the views."""
     parts = ["# Tables\n\nGenerated from `schemas/`. A stage is a folder of the lake, a day is a partition.\n\n"]
     parts.append(grid(("table", "grain", "what it holds"), map(_overview, tables().values())))
-    users = uses(PROJECT / "jobs")
+    users = uses()
     for stage, about in STAGES.items():
         parts.append(f"## {stage}\n\n{about}\n\n")
         for table in tables().values():
@@ -132,32 +132,32 @@ def _jobs(names: list[str]) -> str:
 
 def jobs_page() -> str:
     """Every job with what it reads, writes and takes beside partitions; then the DAGs."""
-    programs = {path.stem: job.program(path) for path in sorted((PROJECT / "jobs").glob("*.py"))}
     parts = [
-        "# Jobs and DAGs\n\nGenerated from the parsers of `jobs/` and from `dags/`. A job is a program: its partitions "
-        "are arguments, its exit code is 0 (done), 1 (failed), 2 (usage), 3 (data refused) or 4 (conflict).\n\n"
+        "# Jobs and DAGs\n\nGenerated from `musicbox_lib/contract/jobs.py` and from `dags/`. A job is a program: "
+        "its partitions are arguments, its exit code is 0 (done), 1 (failed), 2 (usage), 3 (data "
+        "refused) or 4 (conflict).\n\n"
     ]
-    for name, program in programs.items():
-        parts.append(_job(name, str(program.__doc__), program.arg_parser()))
+    for declared in sorted(JOBS, key=lambda declared: declared.name):
+        program = job.program(job.path_of(declared.name))
+        parts.append(_job(declared, str(program.__doc__)))
     parts.append("## DAGs\n\n")
     parts.append(grid(("DAG", "what it does", "jobs"), map(_dag, sorted((PROJECT / "dags").glob("*.py")))))
     return "".join(parts)
 
 
-def _job(name: str, about: str, parser: Any) -> str:
-    names = {table.noun: table.name for table in tables().values()}
+def _job(declared: Job, about: str) -> str:
     rows = []
-    for action in parser._actions:
-        kinds = {ReadPartition.parse: "reads", WritePartition.parse: "writes"}
-        kind = kinds.get(action.type, "value")
-        of_table = names.get(action.dest, "") if kind != "value" else ""
-        link = f"[{of_table}](tables.md#{anchor(of_table)})" if of_table else prose(action.help or "")
-        if action.dest != "help":
-            rows.append((code(action.option_strings[-1]), kind, link, "" if action.required else "optional"))
+    for given in declared.arguments:
+        if isinstance(given, Value):
+            cells = ("value", prose(given.about), "" if given.required else "optional")
+        else:
+            kind = "writes" if isinstance(given, Write) else "reads"
+            cells = (kind, f"[{given.table}](tables.md#{anchor(given.table)})", "")
+        rows.append((code(option(given.name)), *cells))
     order = ("reads", "writes", "value")
     rows.sort(key=lambda row: order.index(row[1]))
     head = ("argument", "kind", "table or meaning", "")
-    return f"## {name}\n\n{prose(' '.join(about.split()))}\n\n{grid(head, rows)}"
+    return f"## {declared.name}\n\n{prose(' '.join(about.split()))}\n\n{grid(head, rows)}"
 
 
 def _dag(path: Path) -> tuple[str, str, str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from musicbox_lib import lake
 from musicbox_lib.cli.grid import plain_console, shown
-from musicbox_lib.contract.tables import table
+from musicbox_lib.contract.jobs import writer_of
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.landing.pseudonyms import names_of
 
@@ -88,7 +88,7 @@ def find_answer(user_id: str | None, day: dt.date | None) -> UserAnswer:
 def _rows(name: str, day: dt.date, *where: tuple[str, str, Any], columns: list[str] | None = None) -> list[Row]:
     found = lake.snapshot(name)
     if found is None:
-        raise DataRefused(f"{name} has not been written yet: run the job {table(name).noun} (or the DAG) first.")
+        raise DataRefused(f"{name} has not been written yet: run the job {writer_of(name)} (or the DAG) first.")
     rows: list[Row] = found.to_pyarrow_table(columns=columns, filters=[("dt", "=", day), *where]).to_pylist()
     return rows
 

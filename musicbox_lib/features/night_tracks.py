@@ -9,6 +9,7 @@ import pandas as pd
 
 from musicbox_lib import lake
 from musicbox_lib.blocks.catalogue import Catalogue
+from musicbox_lib.contract.jobs import writer_of
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.lake import ReadPartition
 
@@ -46,7 +47,7 @@ def _night(partition: lake.ReadPartition) -> pd.DataFrame:
     found = lake.snapshot(name)
     if found is None or day not in lake.days_of(name):
         raise DataRefused(
-            f"{name}/dt={day} has not been written: run the job {partition.table.noun} for that day first."
+            f"{name}/dt={day} has not been written: run the job {writer_of(partition.table.name)} for that day first."
         )
     rows: Any = found.to_pyarrow_table(filters=[("dt", "=", day)])
     frame: pd.DataFrame = rows.to_pandas()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from musicbox_lib.contract.jobs import writer_of
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.lake.places import path_of
 from musicbox_lib.lake.snapshots import days_of, snapshot
@@ -23,20 +24,20 @@ def read(spark: SparkSession, partition: ReadPartition) -> DataFrame:
     if snapshot(name) is None:
         raise DataRefused(
             f"{name} has not been written yet in {settings().lake}: "
-            f"run the job {partition.table.noun} (or the DAG) first."
+            f"run the job {writer_of(partition.table.name)} (or the DAG) first."
         )
     frame = _declared(spark.read.format("delta").load(path_of(name)), partition.table)
     if partition.latest:
         known = [day for day in days_of(name) if day <= partition.run_date]
         if not known:
             raise DataRefused(
-                f"{name} has no day up to {partition.run_date}: run the job {partition.table.noun} first."
+                f"{name} has no day up to {partition.run_date}: run the job {writer_of(partition.table.name)} first."
             )
         return frame.where(f"dt = '{known[-1]}'")
     frame = frame.where(partition.days)
     one_day = partition.last is not None and partition.first == partition.last
     if one_day and partition.run_date not in days_of(name):
-        raise DataRefused(f"{partition} is empty: run the job {partition.table.noun} for that day first.")
+        raise DataRefused(f"{partition} is empty: run the job {writer_of(partition.table.name)} for that day first.")
     return frame
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from musicbox_lib.contract import checks
+from musicbox_lib.contract.jobs import writer_of
 from musicbox_lib.contract.tables import Table, table
 from musicbox_lib.errors import Conflict, DataRefused, MusicBoxError
 from musicbox_lib.lake.layout import create
@@ -55,7 +56,7 @@ def _audit(frame: DataFrame, found: Table) -> None:
 def _too_many(found: Table, count: int, row: Mapping[str, object]) -> str:
     return (
         f"{found.name}: {count} rows for {row} where the grain allows one; nothing was written: "
-        f"mend the job {found.noun}."
+        f"mend the job {writer_of(found.name)}."
     )
 
 

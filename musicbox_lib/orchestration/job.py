@@ -6,25 +6,29 @@ import argparse
 import importlib.util
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 from musicbox_lib import lake
+from musicbox_lib.contract import jobs
+from musicbox_lib.contract.days import parse_date
 from musicbox_lib.errors import MusicBoxError
-from musicbox_lib.lake import lock
+from musicbox_lib.lake import ReadPartition, WritePartition, lock
 from musicbox_lib.machine import full_disk, stopping
-from musicbox_lib.settings import settings
+from musicbox_lib.settings import PROJECT, settings
 
-if TYPE_CHECKING:
-    from musicbox_lib.lake import ReadPartition, WritePartition
-
+KINDS: dict[str, Callable[[str], object]] = {"date": parse_date, "int": int, "path": Path, "text": str}
 log = logging.getLogger("musicbox")
 
 
+def path_of(name: str) -> Path:
+    """The job's program."""
+    return PROJECT / "jobs" / f"{name}.py"
+
+
 def program(path: Path) -> ModuleType:
-    """A job's program as a module, for who asks it for its arguments or runs it in a process of its own."""
+    """A job's program as a module, to call its `main` in this process."""
     spec = importlib.util.spec_from_file_location(f"musicbox_job_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
@@ -33,34 +37,45 @@ def program(path: Path) -> ModuleType:
     return module
 
 
-def run(parser: argparse.ArgumentParser, main: Callable[..., None]) -> None:
+def parser(name: str, about: str | None = None) -> argparse.ArgumentParser:
+    """The arguments of a job, as `contract.jobs` declares them; `about` heads its help."""
+    declared = jobs.job(name)
+    example = declared.words(day="D", day_before="D-1", training_from="FROM", seed="N", models="LAKE/models")
+    made = argparse.ArgumentParser(prog=name, description=about, epilog=" ".join(example), allow_abbrev=False)
+    for given in declared.arguments:
+        option = jobs.option(given.name)
+        if isinstance(given, jobs.Value):
+            made.add_argument(option, type=KINDS[given.kind], required=given.required, help=given.about)
+        else:
+            kind = WritePartition if isinstance(given, jobs.Write) else ReadPartition
+            made.add_argument(option, type=kind.parse, required=True, metavar="STAGE.TABLE/dt=DAY")
+    return made
+
+
+def call(main: Callable[..., None], name: str, words: Sequence[str]) -> None:
+    """Parse a command line of that job and call its `main`; what it refuses is raised."""
+    main(**vars(parser(name).parse_args(list(words))))
+
+
+def run(name: str, main: Callable[..., None]) -> None:
     """Parse the words, call `main` with them, and end the process: 0 ok, 1 no space left, 2 usage, 3 data
     refused, 4 conflict, 128 and the signal's number after a stop."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("py4j").setLevel(logging.ERROR)
 
     def say(sentence: str) -> None:
-        log.error("%s: %s", parser.prog, sentence)
+        log.error("%s: %s", name, sentence)
 
     try:
         settings()
         with (
             stopping.stoppable(lambda: "its work", "the same words", say=say),
-            full_disk.named(parser.prog, "the lake, its models or Spark's scratch files"),
+            full_disk.named(name, "the lake, its models or Spark's scratch files"),
         ):
-            arguments = vars(parser.parse_args())
+            arguments = vars(parser(name, sys.modules[main.__module__].__doc__).parse_args())
             # Said before a JVM is started and hours of work are done, not at the commit.
             lock.require_lockable(lake.root())
             main(**arguments)
     except MusicBoxError as refusal:
-        log.error("%s: %s", parser.prog, refusal)
+        log.error("%s: %s", name, refusal)
         sys.exit(refusal.exit_code)
-
-
-def partition_argument(
-    parser: argparse.ArgumentParser, name: str, kind: type[ReadPartition] | type[WritePartition]
-) -> None:
-    """Add `--track-features gold.track_features/dt=D` to a job's arguments."""
-    parser.add_argument(
-        f"--{name.replace('_', '-')}", dest=name, type=kind.parse, required=True, metavar="STAGE.TABLE/dt=DAY"
-    )

@@ -187,18 +187,13 @@ class Program(BaseOperator):
             stopping.end_group(self._process.pid, KILLED_WITHIN)
 
 
-def arguments(partitions: Mapping[str, str]) -> list[str]:
-    """`{"listening_events": "silver.listening_events/dt=D"}` as `--listening-events silver.listening_events/dt=D`."""
-    return [word for name, value in partitions.items() for word in (f"--{name.replace('_', '-')}", value)]
-
-
-def spark_job(name: str, /, **partitions: str) -> SparkJob:
-    """The task that submits `jobs/NAME.py` with one argument per partition."""
+def spark_job(name: str, words: list[str]) -> SparkJob:
+    """The task that submits `jobs/NAME.py WORDS…`."""
     return SparkJob(
         task_id=name,
         name=name,
         application=str(PROJECT / "jobs" / f"{name}.py"),
-        application_args=arguments(partitions),
+        application_args=words,
         conn_id="spark_default",
         env_vars=job_environment(),
         pool=POOL,
@@ -206,12 +201,12 @@ def spark_job(name: str, /, **partitions: str) -> SparkJob:
     )
 
 
-def trainer_job(name: str, /, **partitions: str) -> Program:
-    """The task that runs `jobs/NAME.py` in the training environment: Petastorm and Spark cannot share one
+def trainer_job(name: str, words: list[str]) -> Program:
+    """The task that runs `jobs/NAME.py WORDS…` in the training environment: Petastorm and Spark cannot share one
     (docs/decisions/0001)."""
     return Program(
         task_id=name,
-        words=[str(environment.TRAIN / "bin" / "python"), str(PROJECT / "jobs" / f"{name}.py"), *arguments(partitions)],
+        words=[str(environment.TRAIN / "bin" / "python"), str(PROJECT / "jobs" / f"{name}.py"), *words],
         env_vars=job_environment(),
         # TensorFlow fills both cores: no JVM beside it.
         pool=POOL,

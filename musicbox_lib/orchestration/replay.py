@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from musicbox_lib import lake
 from musicbox_lib.contract import jobs
 from musicbox_lib.errors import Conflict, DataRefused, MusicBoxError, UsageError
+from musicbox_lib.orchestration import job
 from musicbox_lib.settings import PROJECT
 from musicbox_lib.sql.ask import ask
 
+INGEST = ("session_events", "listening_events")
 REJECTED = ("silver.rejected_events", "silver.rejected_tracks")
 _ENDS = {end.exit_code: end for end in (MusicBoxError, UsageError, DataRefused, Conflict)}
 
@@ -47,19 +49,19 @@ def replay(day: dt.date) -> Replay:
     """Take the day's landing files in anew and judge them by the rules as they are now; earlier deliveries that nobody
     took in yet come with it, as in a night. Twice gives the same rows. Raises what the jobs refuse."""
     before, rows_before, silver = _waiting(day), _waiting_rows(day), _rows(("silver.listening_events",), day)
-    _run("session_events", jobs.session_events(str(day)))
-    _run("listening_events", jobs.listening_events(str(day)))
+    for name in INGEST:
+        _run(name, day)
     gained = _rows(("silver.listening_events",), day) - silver
     return Replay(day, before, _waiting(day), rows_before, _waiting_rows(day), gained)
 
 
-def _run(job: str, given: dict[str, str]) -> None:
-    words = [sys.executable, str(PROJECT / "jobs" / f"{job}.py"), *jobs.as_words(given)]
+def _run(name: str, day: dt.date) -> None:
+    words = [sys.executable, str(job.path_of(name)), *jobs.job(name).words(day=str(day))]
     # In a group of its own, an interrupt of the terminal's reaches it through this process alone.
     ended = subprocess.run(words, cwd=PROJECT, check=False, process_group=0)
     if ended.returncode:
         kind = _ENDS.get(ended.returncode, MusicBoxError)
-        raise kind(f"the job {job} ended with {ended.returncode}, its last line says why; {lake.root()} is as it was.")
+        raise kind(f"the job {name} ended with {ended.returncode}, its last line says why; {lake.root()} is as it was.")
 
 
 def _waiting(day: dt.date) -> Counter[str]:

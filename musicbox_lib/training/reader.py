@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from musicbox_lib import lake
+from musicbox_lib.contract.jobs import writer_of
 from musicbox_lib.errors import DataRefused
 
 if TYPE_CHECKING:
@@ -72,7 +73,9 @@ def plain_snapshot(partition: lake.ReadPartition) -> deltalake.DeltaTable:
     name = partition.table.name
     table = lake.snapshot(name)
     if table is None:
-        raise DataRefused(f"{name} has not been written yet: run the job {partition.table.noun} (or the DAG) first.")
+        raise DataRefused(
+            f"{name} has not been written yet: run the job {writer_of(partition.table.name)} (or the DAG) first."
+        )
     protocol = table.protocol()
     if protocol.min_reader_version > 1 or protocol.reader_features:
         features = ", ".join(protocol.reader_features or ["columnMapping"])
@@ -90,7 +93,7 @@ def snapshot_of(partition: lake.ReadPartition) -> Snapshot:
             files[PurePosixPath(action["path"]).name] = action["num_records"]
     urls = sorted(url for url in table.file_uris() if PurePosixPath(url).name in files)
     if not urls:
-        raise DataRefused(f"{partition} is empty: run the job {partition.table.noun} for that day first.")
+        raise DataRefused(f"{partition} is empty: run the job {writer_of(partition.table.name)} for that day first.")
     if len(urls) != len(files) or None in files.values():
         raise DataRefused(f"{partition}: its log does not count the rows of every file: write the day anew.")
     urls = [url if "://" in url else f"file://{url}" for url in urls]

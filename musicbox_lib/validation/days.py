@@ -10,6 +10,7 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from musicbox_lib import lake
+from musicbox_lib.contract.jobs import writer_of
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.lake import ReadPartition, WritePartition, ledger
 from musicbox_lib.validation.history import Nights, measured_nights
@@ -72,7 +73,8 @@ def events_to_judge(
     found = past(bronze, valid, results, "session_logs")
     if bronze.run_date not in found.days:
         raise DataRefused(
-            f"{bronze.table.name} has no rows of {bronze.run_date}: run the job {bronze.table.noun} for that day first."
+            f"{bronze.table.name} has no rows of {bronze.run_date}: "
+            f"run the job {writer_of(bronze.table.name)} for that day first."
         )
     events = only(lake.read(spark, bronze), found.days)
     later = later_days(events, found.days, [valid, *aside])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from deliveries import rows_of, the_job
+from deliveries import rows_of
 from lake_content import the_lake
 from rendered import commands, run_dag
 
@@ -16,6 +16,7 @@ from musicbox_lib import lake
 from musicbox_lib.contract.tables import tables
 from musicbox_lib.evaluation.contenders import CHAMPION, LOGGED
 from musicbox_lib.lake import ReadPartition, WritePartition
+from musicbox_lib.orchestration import job
 from musicbox_lib.policies.listed import baselines, of_catalogue
 from musicbox_lib.settings import PROJECT
 from musicbox_lib.sql.ask import ask
@@ -123,7 +124,7 @@ def test_every_write_names_the_versions_of_all_that_its_job_read(lake_after_the_
         name = Path(program if "/jobs/" in program else words[0]).stem
         if name in ("trainer", "report"):
             continue
-        given = vars(the_job(name).arg_parser().parse_args(words)).values()
+        given = vars(job.parser(name).parse_args(words)).values()
         read = {one.table.name for one in given if isinstance(one, ReadPartition)}
         for one in given:
             if isinstance(one, WritePartition):

@@ -15,6 +15,7 @@ from small_night import DAY, write
 
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.landing.land import land
+from musicbox_lib.orchestration import job
 from musicbox_lib.settings import settings
 from musicbox_lib.skip_prediction import sessions as blocks
 
@@ -27,10 +28,9 @@ Key = tuple[str, str, str]
 
 def run_job(first: dt.date, day: dt.date) -> dict[Key, dict[str, Any]]:
     """The table's rows of that day after the job's run, by task, model and measure."""
-    module = the_job("skip_prediction")
     words = ["--listening-events", f"silver.listening_events/dt={first}..{day}"]
     words += ["--skip-prediction", f"reports.skip_prediction/dt={day}"]
-    module.main(**vars(module.arg_parser().parse_args(words)))
+    job.call(the_job("skip_prediction").main, "skip_prediction", words)
     found = [row for row in rows_of("reports.skip_prediction") if row["dt"] == day]
     return {(row["task"], row["model"], row["measure"]): row for row in found}
 

@@ -6,7 +6,6 @@ commit or at its line in the ledger. Mounting needs root; without it these tests
 
 from __future__ import annotations
 
-import argparse
 import datetime as dt
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import pytest
 from deliveries import DAY, as_csv, deliver, plays, rows_of, run, the_job, versions, words
 
 from musicbox_lib import lake
+from musicbox_lib.contract import jobs
 from musicbox_lib.lake import WritePartition
 from musicbox_lib.orchestration import job
 from musicbox_lib.settings import settings
@@ -63,14 +63,12 @@ def fill(root: Path, kilobytes: int) -> Path:
     return ballast
 
 
-def ended(
-    name: str, parser: argparse.ArgumentParser, main: Callable[..., None], given: list[str]
-) -> tuple[int, str] | None:
+def ended(name: str, main: Callable[..., None], given: list[str]) -> tuple[int, str] | None:
     """Exit code of a job under `job.run`; None where it ended well."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [name, *given])
         try:
-            job.run(parser, main)
+            job.run(name, main)
         except SystemExit as end:
             return int(str(end.code)), name
     return None
@@ -82,6 +80,10 @@ def delivered(sessions: int) -> list[str]:
 
 def held() -> list[str]:
     return sorted(row["raw_line"] for row in rows_of("bronze.session_events"))
+
+
+# What any job is told; the write below takes nothing from it.
+PLAIN_WORDS = jobs.job("last_sessions").words(day=str(DAY))
 
 
 @pytest.mark.fault("disk full", "session_events (Spark) on a tmpfs with 0 to 128 kB left")
@@ -98,7 +100,7 @@ def test_a_spark_write_meets_a_full_disk(
         before, now = held(), delivered(41 + step)
         deliver(small_disk, as_csv([row for at in range(41 + step) for row in plays(f"s{at}")]))
         ballast = fill(small_disk, room)
-        end = ended("session_events", module.arg_parser(), module.main, words("session_events"))
+        end = ended("session_events", module.main, words("session_events"))
         if end is not None:
             refusals += 1
             assert end[0] == 1
@@ -137,7 +139,7 @@ def test_a_write_without_spark_meets_a_full_disk(
     mended = refusals = 0
     for step, room in enumerate(ROOMS):
         ballast = fill(small_disk, room)
-        end = ended("tests", argparse.ArgumentParser(prog="tests"), lambda count=6 + step: write(count), [])
+        end = ended("last_sessions", lambda count=6 + step, **_given: write(count), PLAIN_WORDS)
         if end is not None:
             refusals += 1
             assert end[0] == 1

@@ -33,7 +33,7 @@ def run(
     module = module or the_job("top3_recommendations")
     monkeypatch.setattr(sys, "argv", ["top3_recommendations", *job_words()])
     with pytest.raises(SystemExit) as ended:
-        job.run(module.arg_parser(), module.main)
+        job.run("top3_recommendations", module.main)
     return int(str(ended.value.code)), caplog.records[-1].getMessage()
 
 
@@ -151,7 +151,7 @@ def test_without_a_champion_the_night_is_answered_by_item_knn(
     write_tracks(12, neighbours=True)
     write("gold.last_sessions", context_rows({"a": [(0, 0), (1, 3)], "b": [(2, 0)], "new": []}, in_session=2))
     module = the_job("top3_recommendations")
-    words = vars(module.arg_parser().parse_args(job_words()))
+    words = vars(job.parser("top3_recommendations").parse_args(job_words()))
     module.main(**words)
     first = sorted(read("scores.top3_recommendations"), key=lambda row: (row["user_id"], row["rank"]))
     assert [(row["user_id"], row["rank"]) for row in first] == [

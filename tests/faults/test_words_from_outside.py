@@ -183,7 +183,7 @@ def test_what_is_no_partition_is_refused(
                 continue
             monkeypatch.setattr(sys, "argv", [name, *words[:at], word, *words[at + 1 :]])
             with pytest.raises(SystemExit) as end:
-                job.run(module.arg_parser(), module.main)
+                job.run(name, module.main)
             assert end.value.code == 2, (words[at], word)
             assert "\n" not in caplog.records[-1].getMessage().removesuffix("\n")
     assert not lake_root.exists()

@@ -16,7 +16,6 @@ from musicbox_lib import lake
 from musicbox_lib.contract import jobs
 from musicbox_lib.contract.tables import table
 from musicbox_lib.orchestration import job
-from musicbox_lib.settings import PROJECT
 
 DAY = dt.date(2026, 11, 5)
 LOG = table("landing.session_logs").column_names
@@ -80,29 +79,26 @@ def deliver(root: Path, content: bytes, name: str = "log.csv.gz", day: dt.date =
 
 
 def the_job(name: str) -> ModuleType:
-    return job.program(PROJECT / "jobs" / f"{name}.py")
+    return job.program(job.path_of(name))
 
 
 def words(name: str, day: dt.date | str = DAY) -> list[str]:
     """The arguments with which the night calls the job."""
-    given = {"session_events": jobs.session_events, "listening_events": jobs.listening_events}[name]
-    return jobs.as_words(given(str(day)))
+    return jobs.job(name).words(day=str(day))
 
 
 def run(name: str, day: dt.date = DAY) -> None:
     """Run a job as the night does; its refusal is raised."""
-    module = the_job(name)
-    module.main(**vars(module.arg_parser().parse_args(words(name, day))))
+    job.call(the_job(name).main, name, words(name, day))
 
 
 def refused(
     name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, day: dt.date | str = DAY
 ) -> tuple[int, str]:
     """Exit code and sentence of a job that refuses."""
-    module = the_job(name)
     monkeypatch.setattr(sys, "argv", [name, *words(name, day)])
     with pytest.raises(SystemExit) as ended:
-        job.run(module.arg_parser(), module.main)
+        job.run(name, the_job(name).main)
     return int(str(ended.value.code)), caplog.records[-1].getMessage()
 
 

@@ -12,6 +12,7 @@ from lake_content import copied, the_lake
 from processes import OtherProcess
 from rendered import commands, run_dag
 
+from musicbox_lib.orchestration import job
 from musicbox_lib.synthetic.generate import generate
 
 FIRST = dt.date(2026, 11, 1)
@@ -57,14 +58,13 @@ def words_of(day: dt.date) -> dict[str, tuple[str, ...]]:
     return {name: (told | trained)[name] for name in ordered}
 
 
-def run_here(job: str, words: Sequence[str]) -> None:
+def run_here(name: str, words: Sequence[str]) -> None:
     """A job in this process and its Spark session. What it keeps goes with it, as with a process of its own: a refused
     night of a million rows left too little of 3 GB for the next."""
     from pyspark.sql import SparkSession
 
-    module = the_job(job)
     try:
-        module.main(**vars(module.arg_parser().parse_args(list(words))))
+        job.call(the_job(name).main, name, words)
     finally:
         if (active := SparkSession.getActiveSession()) is not None:
             active.catalog.clearCache()

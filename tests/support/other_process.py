@@ -36,14 +36,17 @@ def warm_up(kind: str) -> None:
 def answer(request: dict[str, object]) -> dict[str, object]:
     from deliveries import the_job
 
+    from musicbox_lib.orchestration import job
     from musicbox_lib.settings import settings
 
     os.environ["MUSICBOX_LAKE"] = str(request["lake"])
     settings.cache_clear()
-    module = the_job(str(request["job"]))
+    name, words = str(request["job"]), request["words"]
+    assert isinstance(words, list)
+    main = the_job(name).main
     started = time.monotonic()
     try:
-        module.main(**vars(module.arg_parser().parse_args(request["words"])))
+        job.call(main, name, words)
     except Exception as refusal:
         return {"seconds": time.monotonic() - started, "refused": f"{type(refusal).__name__}: {refusal}"}
     return {"seconds": time.monotonic() - started}

@@ -10,6 +10,7 @@ from pathlib import Path
 from deliveries import the_job
 
 from musicbox_lib import lake
+from musicbox_lib.orchestration import job
 from musicbox_lib.reports.page.page import write_page
 from musicbox_lib.settings import PROJECT
 
@@ -38,5 +39,5 @@ def run_dag(dag_id: str, day: dt.date) -> None:
         elif program.endswith("/musicbox"):
             write_page(day)
         else:
-            module = the_job(Path(program).stem)
-            module.main(**vars(module.arg_parser().parse_args(words)))
+            name = Path(program).stem
+            job.call(the_job(name).main, name, words)

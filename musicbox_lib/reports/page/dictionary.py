@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from musicbox_lib.contract.jobs import JOBS
 from musicbox_lib.contract.tables import Table, tables
-from musicbox_lib.lake import LEDGER, ReadPartition, WritePartition
-from musicbox_lib.orchestration import job
-from musicbox_lib.settings import PROJECT
+from musicbox_lib.lake import LEDGER
 from musicbox_lib.sql.views import views
 
 if TYPE_CHECKING:
@@ -32,10 +30,10 @@ STAGES = {
 
 @dataclass
 class Use:
-    """The jobs that write and read a table, by their arguments."""
+    """The jobs that write and read a table."""
 
-    written_by: list[str] = field(default_factory=list)
-    read_by: list[str] = field(default_factory=list)
+    written_by: list[str]
+    read_by: list[str]
 
 
 def templates() -> Environment:
@@ -59,20 +57,16 @@ def render_dictionary(nights: list[str]) -> str:
     return (
         templates()
         .get_template("dictionary.html")
-        .render(stages=stages, said=STAGES, uses=uses(PROJECT / "jobs"), views=views(), nights=nights, ledger=LEDGER)
+        .render(stages=stages, said=STAGES, uses=uses(), views=views(), nights=nights, ledger=LEDGER)
     )
 
 
-def uses(jobs: Path) -> dict[str, Use]:
-    """Who writes and reads each table, asked from the arguments of the jobs in that folder (0.7 s for all). The package
-    may be installed without them: then nobody does."""
-    names = {found.noun: found.name for found in tables().values() if found.format == "delta"}
-    found = {name: Use() for name in tables()}
-    for path in sorted(jobs.glob("*.py")):
-        for action in job.program(path).arg_parser()._actions:
-            use = found.get(names.get(action.dest, ""))
-            if use is not None and action.type == WritePartition.parse:
-                use.written_by.append(path.stem)
-            elif use is not None and action.type == ReadPartition.parse:
-                use.read_by.append(path.stem)
-    return found
+def uses() -> dict[str, Use]:
+    """The jobs that write and read each table."""
+    declared = sorted(JOBS, key=lambda job: job.name)
+    return {
+        name: Use(
+            [job.name for job in declared if name in job.writes], [job.name for job in declared if name in job.reads]
+        )
+        for name in tables()
+    }

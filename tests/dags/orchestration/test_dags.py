@@ -85,7 +85,7 @@ import json, sys
 from pathlib import Path
 from musicbox_lib.orchestration import job
 for path, *words in json.load(sys.stdin):
-    job.program(Path(path)).arg_parser().parse_args(words)
+    job.parser(Path(path).stem).parse_args(words)
 """
     done = subprocess.run(
         [str(environment.JOBS / "bin" / "python"), "-c", program],

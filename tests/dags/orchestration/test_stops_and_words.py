@@ -95,7 +95,7 @@ def spark_job(job: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("PATH", f"{job.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(java, "choose", lambda: None)
     monkeypatch.setattr(spark, "local_conf", dict)
-    made = operators.spark_job("session_events")
+    made = operators.spark_job("session_events", [])
     yield made
     if made._hook is not None and made._hook._submit_sp is not None:
         # The provider reads to its end and leaves it open.

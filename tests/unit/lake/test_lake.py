@@ -156,7 +156,7 @@ def test_a_null_in_a_required_column_is_refused(spark: SparkSession, lake_root: 
 
 def test_what_nobody_wrote_is_refused_with_the_job_to_run(spark: SparkSession, lake_root: Path) -> None:
     word = ReadPartition.parse(f"silver.validation_results/dt={DAY}")
-    with pytest.raises(DataRefused, match="has not been written yet.*run the job validation_results"):
+    with pytest.raises(DataRefused, match="has not been written yet.*run the job listening_events"):
         lake.read(spark, word)
     assert lake.read_if_written(spark, word).collect() == []
     write(results(spark, DAY - dt.timedelta(days=1), 1), DAY - dt.timedelta(days=1))

@@ -17,6 +17,7 @@ from obstore.exceptions import GenericError
 from obstore.store import LocalStore, MemoryStore
 
 from musicbox_lib import lake
+from musicbox_lib.contract import jobs
 from musicbox_lib.errors import Conflict, MusicBoxError, UsageError
 from musicbox_lib.lake import lease as lake_lease
 from musicbox_lib.lake import lock as lake_lock
@@ -365,14 +366,12 @@ def test_a_root_without_a_bucket_is_refused_in_a_sentence() -> None:
 def test_a_job_is_refused_before_it_starts(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    import argparse
-
     monkeypatch.setenv("MUSICBOX_LAKE", "oss://bucket/lake")
-    monkeypatch.setattr(sys, "argv", ["track_features"])
+    monkeypatch.setattr(sys, "argv", ["last_sessions", *jobs.job("last_sessions").words(day="2026-11-05")])
     settings.cache_clear()
     ran: list[str] = []
     with pytest.raises(SystemExit) as ended:
-        job.run(argparse.ArgumentParser("track_features"), lambda: ran.append("it ran"))
+        job.run("last_sessions", lambda **_given: ran.append("it ran"))
     settings.cache_clear()
     assert ended.value.code == 2
     assert not ran

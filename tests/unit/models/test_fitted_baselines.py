@@ -24,6 +24,7 @@ from musicbox_lib.contract.tables import table
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.models.fitted_baselines import Baselines, baselines_as_of, fitted_baselines
 from musicbox_lib.models.folder import CATALOGUE, MANIFEST
+from musicbox_lib.orchestration import job
 from musicbox_lib.policies import pair_features
 from musicbox_lib.policies.listed import of_plays
 from musicbox_lib.policies.pair_features import FEATURES
@@ -77,9 +78,8 @@ def delivered_tracks(root: Path) -> list[dict[str, Any]]:
 
 def run(name: str, **words: str) -> None:
     """A job in this process, with its own parser."""
-    module = the_job(name)
     given = [part for key, value in words.items() for part in (f"--{key.replace('_', '-')}", value)]
-    module.main(**vars(module.arg_parser().parse_args(given)))
+    job.call(the_job(name).main, name, given)
 
 
 def fit(models: Path) -> None:

@@ -16,7 +16,6 @@ from musicbox_lib.reports.page import page
 from musicbox_lib.reports.page.dictionary import STAGES, render_dictionary, uses
 from musicbox_lib.reports.page.facts import NightFacts
 from musicbox_lib.reports.page.page import links_of, nights_beside, render
-from musicbox_lib.settings import PROJECT
 from musicbox_lib.sql.views import views
 
 DAY = dt.date(2026, 11, 5)
@@ -100,7 +99,7 @@ def test_every_view_is_there_and_every_link_leads_somewhere(html: str) -> None:
 
 
 def test_who_writes_and_reads_a_table_comes_from_the_jobs() -> None:
-    found = uses(PROJECT / "jobs")
+    found = uses()
     assert found["gold.track_features"].written_by == ["track_features"]
     assert {"top3_recommendations", "trainer"} <= set(found["gold.track_features"].read_by)
     written = {name for name, table in tables().items() if table.format == "delta"} - {"ops.run_ledger"}
