@@ -72,7 +72,8 @@ def run(name: str, main: Callable[..., None]) -> None:
             stopping.stoppable(lambda: "its work", "the same words", say=say),
             full_disk.named(name, "the lake, its models or Spark's scratch files"),
         ):
-            arguments = vars(parser(name, sys.modules[main.__module__].__doc__).parse_args())
+            about = getattr(main, "__globals__", {}).get("__doc__")
+            arguments = vars(parser(name, about).parse_args())
             # Said before a JVM is started and hours of work are done, not at the commit.
             lock.require_lockable(lake.root())
             main(**arguments)
