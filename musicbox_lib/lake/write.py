@@ -113,6 +113,10 @@ def _commit(
         with checks.refused_in_words(found, job, fenced, lambda: checks.breach_in_frame(frame, found)):
             writer.save(path_of(found.name))
         version, rows = _commit_after(found, before, note)
+        if version == before and due is None and not frame.isEmpty():
+            raise MusicBoxError(
+                f"{partition}: Spark reported success, but {found.name} has no commit of this write: run {job} again."
+            )
         if due is not None and rows != due:
             lock.require()
             _take_back(found, before)

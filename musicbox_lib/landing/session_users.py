@@ -30,18 +30,9 @@ def with_user(events: DataFrame, session_users: DataFrame) -> DataFrame:
     )
 
 
-def read(spark: SparkSession) -> DataFrame:
-    """The session_users files of landing as (session_id, user_id) strings, the users as pseudonyms where a key is set;
-    no rows where there are none. Lines that cannot be read are left out: `validation.user_lines` counts and shows them.
-
-    Raises DataRefused for a file whose header is not `session_id,user_id`.
-    """
-    return known(delivered(spark)[0])
-
-
 def delivered(spark: SparkSession) -> tuple[DataFrame, int]:
-    """The lines of the session_users files as `lines.read_counted_rows` gives them, and how many there are; raises as
-    `read` does."""
+    """The lines of the session_users files as `lines.read_counted_rows` gives them, and how many there are: none where
+    there are no files. Raises DataRefused for a file whose header is not `session_id,user_id`."""
     files, landed = user_files(spark), table("landing.session_users")
     if not files:
         from pyspark.sql import functions as F
@@ -52,7 +43,8 @@ def delivered(spark: SparkSession) -> tuple[DataFrame, int]:
 
 
 def known(lines: DataFrame) -> DataFrame:
-    """What `delivered` lines say, as `read` gives it."""
+    """What `delivered` lines say: (session_id, user_id) strings, the users as pseudonyms where a key is set. Lines that
+    cannot be read are left out: `validation.user_lines` counts and shows them."""
     rows = lines.where("is_parsed").select(*table("landing.session_users").column_names)
     key = pseudonyms.key()
     return rows if key is None else rows.withColumn("user_id", pseudonyms.pseudonym_of(rows["user_id"], key))

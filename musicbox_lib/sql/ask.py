@@ -16,15 +16,12 @@ from musicbox_lib.contract.tables import Table, table, tables
 from musicbox_lib.errors import DataRefused, MusicBoxError, UsageError
 from musicbox_lib.sql.names import Names, names_in
 from musicbox_lib.sql.refusals import QueryRefused, refused, user_hint
-from musicbox_lib.sql.views import OPTIONAL, View, all_views, views, without
+from musicbox_lib.sql.views import OPTIONAL, View, all_views, without
 from musicbox_lib.validation.history import stopped_days
 
 if TYPE_CHECKING:
     import deltalake
     import duckdb
-
-VIEWS: dict[str, str] = {name: view.sql for name, view in views().items()}
-"""The SELECT of each named view, as it stands in `musicbox_lib/sql/views`."""
 
 # Spark has no unnest and DuckDB no explode: with this one text serves both.
 EXPLODE = "CREATE MACRO explode(elements) AS unnest(elements)"

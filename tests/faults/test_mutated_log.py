@@ -50,7 +50,7 @@ def split(spark: SparkSession) -> tuple[int, int]:
     except DataRefused as stop:
         assert "the night stops" in str(stop)
         events = lake.read(spark, ReadPartition.parse(f"bronze.session_events/dt=..{DAY}"))
-        events = session_users.with_user(events, session_users.read(spark))
+        events = session_users.with_user(events, session_users.known(session_users.delivered(spark)[0]))
         nothing = spark.createDataFrame([], "session_id string, dt date")
         sessions = with_deliveries(rules.sessions_of(events), nothing)
         flagged = rules.flag(rules.looked_at(events, sessions))

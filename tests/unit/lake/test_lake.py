@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from musicbox_lib import lake
 from musicbox_lib.contract.tables import table
-from musicbox_lib.errors import Conflict, DataRefused, UsageError
+from musicbox_lib.errors import Conflict, DataRefused, MusicBoxError, UsageError
 from musicbox_lib.lake import ReadPartition, WritePartition
 from musicbox_lib.settings import settings
 
@@ -130,6 +130,14 @@ def test_rows_of_another_day_are_refused_by_the_commit(spark: SparkSession, lake
     with pytest.raises(Exception, match="DELTA_REPLACE_WHERE_MISMATCH|does not conform"):
         write(results(spark, DAY - dt.timedelta(days=1), 1), DAY)
     assert [row["rule"] for row in held()] == ["rule_1"]
+
+
+def test_a_write_whose_commit_is_missing_is_an_error(
+    spark: SparkSession, lake_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("musicbox_lib.lake.write._commit_after", lambda found, before, note: (before, 0))
+    with pytest.raises(MusicBoxError, match="Spark reported success, but .* has no commit of this write: run tests"):
+        write(results(spark, DAY, 1), DAY)
 
 
 def test_two_rows_of_one_grain_are_refused_and_nothing_is_written(spark: SparkSession, lake_root: Path) -> None:
