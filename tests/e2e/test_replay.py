@@ -38,14 +38,10 @@ def silver() -> list[dict[str, Any]]:
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The jobs of a replay, without a JVM each."""
-    monkeypatch.setattr(replaying, "_run", lambda job, given: run(job, dt.date.fromisoformat(given_day(given))))
+    monkeypatch.setattr(replaying, "_run", run)
     yield
     tables.cache_clear()
     settings.cache_clear()
-
-
-def given_day(given: dict[str, str]) -> str:
-    return given["session_events"].rpartition("..")[2]
 
 
 def test_a_mended_rule_and_a_mended_file_empty_the_quarantine(

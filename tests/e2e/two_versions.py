@@ -1,9 +1,10 @@
-"""Hold two versions of the suite against each other: the same rows in every table, the same bytes in every model.
+"""Compare two versions of the suite: the same rows in every table, the same bytes in every model.
 
-`.venv/bin/python tests/e2e/two_versions.py --before REV [--after REV] [--changed TABLE.COLUMN ...]` checks out both
+`.venv/bin/python tests/e2e/two_versions.py --before REV [--after REV] [--changed NAME ...]` checks out both
 commits beside each other with this checkout's environments, runs `make demo` in each (one generated world, a training,
 two nights; about seven minutes each on two cores) and compares every row of every Delta table and every file of every
-model folder. A deliberate change is named with `--changed`. Ends with 0 where nothing else differs.
+model folder. A deliberate change is named with `--changed`: `TABLE.COLUMN` or a model file, `*` for any part. Ends with
+0 where nothing else differs.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from fnmatch import fnmatch
 from pathlib import Path
 
 import duckdb
@@ -87,10 +89,9 @@ def table_columns(lake: Path) -> dict[str, dict[str, str]]:
         sums = ", ".join(f'sum(hash("{column}")::HUGEINT)' for column in rows.column_names)
         with duckdb.connect() as connection:
             connection.register("rows_of_the_table", rows)
-            every = connection.sql(
+            [every] = connection.execute(
                 f"SELECT count(*), sum(hash(whole)::HUGEINT), {sums} FROM (SELECT * FROM rows_of_the_table) AS whole"
-            ).fetchone()
-        assert every is not None
+            ).fetchall()
         content[name] = {"rows": f"{every[0]}, {every[1]}"} | dict(
             zip(rows.column_names, map(str, every[2:]), strict=True)
         )
@@ -113,7 +114,12 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def differences(before: Path, after: Path, changed: set[str]) -> list[str]:
+def is_named(what: str, changed: list[str]) -> bool:
+    """Whether a column or a model file is among the deliberate changes."""
+    return any(fnmatch(what, pattern) for pattern in changed)
+
+
+def differences(before: Path, after: Path, changed: list[str]) -> list[str]:
     """A sentence for each table and model file that differs, the deliberate changes left out."""
     ours, theirs = table_columns(after), table_columns(before)
     lines = []
@@ -128,15 +134,15 @@ def differences(before: Path, after: Path, changed: set[str]) -> list[str]:
             for column in ours[name].keys() | theirs[name].keys()
             if ours[name].get(column) != theirs[name].get(column)
         } - {"rows"}
-        if unnamed := {f"{name}.{column}" for column in columns} - changed:
-            lines.append(f"{name} differs in {', '.join(sorted(unnamed))}.")
+        if unnamed := [column for column in sorted(columns) if not is_named(f"{name}.{column}", changed)]:
+            lines.append(f"{name} differs in {', '.join(unnamed)}.")
         elif not columns:
             lines.append(f"{name} has the same values in other rows.")
     files = model_files(before), model_files(after)
     lines += [
         f"the model file {file} differs."
         for file in sorted(files[0].keys() | files[1].keys())
-        if files[0].get(file) != files[1].get(file)
+        if files[0].get(file) != files[1].get(file) and not is_named(file, changed)
     ]
     for name, columns_of in theirs.items():
         sys.stdout.write(f"{name}: {columns_of['rows'].partition(',')[0]} rows before\n")
@@ -149,7 +155,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--before", required=True, help="the commit to compare with")
     parser.add_argument("--after", default="HEAD", help="the commit to judge")
-    parser.add_argument("--changed", nargs="*", default=[], help="columns that change deliberately, as TABLE.COLUMN")
+    parser.add_argument("--changed", nargs="*", default=[], help="deliberate changes: TABLE.COLUMN, or a model file")
     parser.add_argument(
         "--folder", type=Path, help="where both trees stay with their lakes; without it they are removed"
     )
@@ -161,7 +167,7 @@ def main() -> int:
                 filled(checked_out(revision, place))
                 for revision, place in zip((words.before, words.after), places, strict=True)
             ]
-            lines = differences(lakes[0], lakes[1], set(words.changed))
+            lines = differences(lakes[0], lakes[1], words.changed)
         finally:
             for place in places if words.folder is None else ():
                 subprocess.run(["git", "worktree", "remove", "--force", place], cwd=PROJECT, check=False)
