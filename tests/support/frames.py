@@ -26,6 +26,7 @@ PLAIN: dict[str, dict[str, Any]] = {
         "premium": True,
         "session_hour": 12,
     },
+    "bronze.tracks": {"dt": DAY, "file": "tracks.csv", "raw_line": "the line as it came", "is_parsed": True},
     "silver.known_tracks": {"dt": DAY, "file": "tracks.csv", "line": 2},
     "gold.track_features": {
         "dt": DAY,
