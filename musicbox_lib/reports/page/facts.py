@@ -173,8 +173,10 @@ _QUARANTINE = """
         SELECT unnest(rules) AS rule FROM silver.{table} WHERE dt = $day
     ) GROUP BY rule ORDER BY rejected_rows DESC, rule"""
 _LEDGER = """
-    SELECT job, "table", version, "rows", code_version, run_id, strftime(written_at, '%Y-%m-%d %H:%M:%S') AS written_at
-    FROM ops.run_ledger WHERE list_contains(days, $day::DATE) ORDER BY written_at DESC LIMIT 40"""
+    SELECT job, "table", version, "rows", code_version, run_id,
+           strftime(w.written_at, '%Y-%m-%d %H:%M:%S') AS written_at
+    FROM ops.run_ledger AS w WHERE list_contains(days, $day::DATE)
+    ORDER BY w.written_at DESC, "table", version DESC LIMIT 40"""
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, object]) -> list[Row]:
