@@ -1,6 +1,7 @@
 """scores, gold tables and silver.listening_events of a day -> reports.diversity of that day."""
 
 from musicbox_lib import lake
+from musicbox_lib.contract.jobs import writer_of
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.features.night_tracks import tracks_of
 from musicbox_lib.lake import ReadPartition, WritePartition
@@ -22,15 +23,14 @@ def main(
     """Count and measure the slates of the day."""
     day = diversity.run_date
     if day not in lake.days_of(top3_recommendations.table.name):
-        raise DataRefused(
-            f"{top3_recommendations.table.name} has no slates of {day}: "
-            "run the job top3_recommendations for that day first."
-        )
+        scores = top3_recommendations.table.name
+        raise DataRefused(f"{scores} has no slates of {day}: run the job {writer_of(scores)} for that day first.")
     read = (top3_recommendations, last_sessions, track_features, track_embeddings, listening_events)
     inputs = known_plays.versions_of(*read)
     features, embeddings = tracks_of(track_features, track_embeddings)
     if features.empty:
-        raise DataRefused(f"{track_features} or {track_embeddings} is missing: run the job track_features first.")
+        writer = writer_of(track_features.table.name)
+        raise DataRefused(f"{track_features} or {track_embeddings} is missing: run the job {writer} first.")
     spark = session("diversity")
     top3 = lake.read(spark, top3_recommendations)
     active = lake.read(spark, last_sessions)

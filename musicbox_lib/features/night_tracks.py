@@ -46,9 +46,7 @@ def _night(partition: lake.ReadPartition) -> pd.DataFrame:
     name, day = partition.table.name, partition.run_date
     found = lake.snapshot(name)
     if found is None or day not in lake.days_of(name):
-        raise DataRefused(
-            f"{name}/dt={day} has not been written: run the job {writer_of(partition.table.name)} for that day first."
-        )
+        raise DataRefused(f"{name}/dt={day} has not been written: run the job {writer_of(name)} for that day first.")
     rows: Any = found.to_pyarrow_table(filters=[("dt", "=", day)])
     frame: pd.DataFrame = rows.to_pandas()
     return frame

@@ -23,21 +23,18 @@ def read(spark: SparkSession, partition: ReadPartition) -> DataFrame:
     name = partition.table.name
     if snapshot(name) is None:
         raise DataRefused(
-            f"{name} has not been written yet in {settings().lake}: "
-            f"run the job {writer_of(partition.table.name)} (or the DAG) first."
+            f"{name} has not been written yet in {settings().lake}: run the job {writer_of(name)} (or the DAG) first."
         )
     frame = _declared(spark.read.format("delta").load(path_of(name)), partition.table)
     if partition.latest:
         known = [day for day in days_of(name) if day <= partition.run_date]
         if not known:
-            raise DataRefused(
-                f"{name} has no day up to {partition.run_date}: run the job {writer_of(partition.table.name)} first."
-            )
+            raise DataRefused(f"{name} has no day up to {partition.run_date}: run the job {writer_of(name)} first.")
         return frame.where(f"dt = '{known[-1]}'")
     frame = frame.where(partition.days)
     one_day = partition.last is not None and partition.first == partition.last
     if one_day and partition.run_date not in days_of(name):
-        raise DataRefused(f"{partition} is empty: run the job {writer_of(partition.table.name)} for that day first.")
+        raise DataRefused(f"{partition} is empty: run the job {writer_of(name)} for that day first.")
     return frame
 
 

@@ -13,7 +13,7 @@ from types import ModuleType
 from musicbox_lib import lake
 from musicbox_lib.contract import jobs
 from musicbox_lib.contract.days import parse_date
-from musicbox_lib.errors import MusicBoxError
+from musicbox_lib.errors import MusicBoxError, UsageError
 from musicbox_lib.lake import ReadPartition, WritePartition, lock
 from musicbox_lib.machine import full_disk, stopping
 from musicbox_lib.settings import PROJECT, settings
@@ -47,9 +47,21 @@ def parser(name: str, about: str | None = None) -> argparse.ArgumentParser:
         if isinstance(given, jobs.Value):
             made.add_argument(option, type=KINDS[given.kind], required=given.required, help=given.about)
         else:
-            kind = WritePartition if isinstance(given, jobs.Write) else ReadPartition
-            made.add_argument(option, type=kind.parse, required=True, metavar="STAGE.TABLE/dt=DAY")
+            made.add_argument(option, type=_partition_of(given), required=True, metavar="STAGE.TABLE/dt=DAY")
     return made
+
+
+def _partition_of(given: jobs.Read) -> Callable[[str], ReadPartition | WritePartition]:
+    """The type of an argument for that table: another table's partition is refused before the job starts."""
+    kind = WritePartition if isinstance(given, jobs.Write) else ReadPartition
+
+    def parse(word: str) -> ReadPartition | WritePartition:
+        partition = kind.parse(word)
+        if partition.table.name != given.table:
+            raise UsageError(f"{jobs.option(given.name)} takes a partition of {given.table}, not {word!r}.")
+        return partition
+
+    return parse
 
 
 def call(main: Callable[..., None], name: str, words: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import inspect
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from musicbox_lib import lake
 from musicbox_lib.contract.jobs import JOBS, Job, Read, Value, Write, job, option, writer_of
 from musicbox_lib.contract.tables import tables
-from musicbox_lib.errors import DataRefused
+from musicbox_lib.errors import DataRefused, UsageError
 from musicbox_lib.lake import ReadPartition, WritePartition
 from musicbox_lib.orchestration import job as programs
 from musicbox_lib.settings import PROJECT
@@ -82,6 +83,31 @@ def test_the_refusal_of_a_missing_table_names_the_job_that_writes_it(name: str, 
     assert named == writer_of(name)
     assert named in {declared.name for declared in JOBS}
     assert name in job(named).writes or name == "ops.run_ledger"
+
+
+@pytest.mark.parametrize("declared", JOBS, ids=lambda declared: declared.name)
+def test_an_argument_takes_its_own_table_alone(declared: Job) -> None:
+    """Also a table that no job writes: a refusal could name none."""
+    words = declared.words(**RUN)
+    for given in declared.arguments:
+        if isinstance(given, Value):
+            continue
+        at = words.index(option(given.name)) + 1
+        for other in ("landing.tracks", "landing.session_logs/dt=2026-11-05", "ops.run_ledger"):
+            with pytest.raises(UsageError, match=rf"^{option(given.name)} takes a partition of {given.table}, not"):
+                programs.parser(declared.name).parse_args([*words[:at], other, *words[at + 1 :]])
+
+
+def test_every_sentence_that_says_run_the_job_names_a_job() -> None:
+    names = {declared.name for declared in JOBS}
+    sentences = 0
+    for path in (*(PROJECT / "musicbox_lib").rglob("*.py"), *(PROJECT / "jobs").glob("*.py")):
+        if path.name == "jobs.py":
+            continue
+        for named in re.findall(r"\b(?:run|mend) the job (\{[^}]*\}|\w+)", path.read_text()):
+            assert named in names or named == "{writer}" or named.startswith("{writer_of("), (path.name, named)
+            sentences += 1
+    assert sentences >= 10
 
 
 def test_a_table_that_no_job_writes_has_no_writer() -> None:
