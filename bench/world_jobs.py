@@ -31,9 +31,9 @@ def run_jobs(day: dt.date) -> None:
     run = {"day": str(day), "training_from": str(first)}
     run |= {"seed": str(settings().seed), "models": f"{lake.root()}/models"}
     for name in ORDER:
-        words = jobs.job(name).words(**run)
-        path = job.path_of(name)
-        if name == "trainer":
+        declared, path = jobs.job(name), job.path_of(name)
+        words = declared.words(**run)
+        if declared.environment == "train":
             subprocess.run([str(environment.TRAIN / "bin" / "python"), str(path), *words], cwd=PROJECT, check=True)
             continue
         job.call(job.program(path).main, name, words)

@@ -64,10 +64,11 @@ GOLD_BEFORE = (Read("gold.track_features", NEWEST_BEFORE), Read("gold.track_embe
 
 @dataclass(frozen=True)
 class Job:
-    """`jobs/NAME.py`: its arguments in order."""
+    """`jobs/NAME.py`: its arguments in order, and the environment whose interpreter runs it."""
 
     name: str
     arguments: tuple[Read | Write | Value, ...]
+    environment: Literal["jobs", "train"] = "jobs"
 
     @property
     def reads(self) -> list[str]:
@@ -122,7 +123,7 @@ JOBS = (
         "transitions",
         (Read("silver.listening_events", TRAINING_DAYS), *GOLD, Write("training.transitions", DAY)),
     ),
-    Job("trainer", (Read("training.transitions", DAY), *GOLD, SEED, MODELS)),
+    Job("trainer", (Read("training.transitions", DAY), *GOLD, SEED, MODELS), environment="train"),
     Job(
         "baselines",
         (Read("silver.listening_events", TRAINING_DAYS), *GOLD, Write("models.baselines", DAY), SEED, MODELS),

@@ -41,14 +41,16 @@ def _after(made: Task, *inputs: Task | XComArg) -> Task:
 
 def _task(name: str, on: Night, *inputs: Task | XComArg) -> Task:
     """The job with what it takes and gives on that run's days."""
-    words = jobs.job(name).words(
+    declared = jobs.job(name)
+    words = declared.words(
         day=on.day,
         day_before=on.day_before,
         training_from=on.training_from,
         seed=str(settings().seed),
         models=f"{lake.root()}/models",
     )
-    return _after(trainer_job(name, words) if name == "trainer" else spark_job(name, words), *inputs)
+    start = trainer_job if declared.environment == "train" else spark_job
+    return _after(start(name, words), *inputs)
 
 
 def session_events(on: Night) -> Task:
