@@ -13,6 +13,7 @@ from answered_sessions import play_rows
 from deliveries import rows_of, run, the_job
 from small_night import DAY, write
 
+from musicbox_lib.contract import jobs
 from musicbox_lib.errors import DataRefused
 from musicbox_lib.landing.land import land
 from musicbox_lib.orchestration import job
@@ -28,8 +29,7 @@ Key = tuple[str, str, str]
 
 def run_job(first: dt.date, day: dt.date) -> dict[Key, dict[str, Any]]:
     """The table's rows of that day after the job's run, by task, model and measure."""
-    words = ["--listening-events", f"silver.listening_events/dt={first}..{day}"]
-    words += ["--skip-prediction", f"reports.skip_prediction/dt={day}"]
+    words = jobs.job("skip_prediction").words(day=str(day), training_from=str(first))
     job.call(the_job("skip_prediction").main, "skip_prediction", words)
     found = [row for row in rows_of("reports.skip_prediction") if row["dt"] == day]
     return {(row["task"], row["model"], row["measure"]): row for row in found}

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from musicbox_lib import lake
+from musicbox_lib.contract import jobs
 from musicbox_lib.contract.tables import table
 from musicbox_lib.lake.layout import create
 
@@ -70,8 +71,4 @@ def write_tracks(size: int, neighbours: bool) -> None:
 
 def job_words() -> list[str]:
     """The words of jobs/top3_recommendations.py for DAY."""
-    read_from = ("gold.last_sessions", "gold.track_features", "gold.track_embeddings", "scores.top3_recommendations")
-    words = ["--registry", "models.registry"]
-    for name in read_from:
-        words += [f"--{name.split('.')[1].replace('_', '-')}", f"{name}/dt={DAY}"]
-    return words
+    return jobs.job("top3_recommendations").words(day=str(DAY))

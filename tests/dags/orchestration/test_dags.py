@@ -17,6 +17,7 @@ import pytest
 from airflow.sdk import timezone
 from airflow.sdk.exceptions import AirflowException
 
+from musicbox_lib.contract.jobs import JOBS, job, writer_of
 from musicbox_lib.contract.tables import tables
 from musicbox_lib.machine import environment
 from musicbox_lib.orchestration import operators
@@ -104,20 +105,44 @@ def test_a_task_is_named_after_the_table_its_job_writes(dags: dict[str, Any]) ->
                 assert Path(task.application) == PROJECT / "jobs" / f"{task.task_id}.py"
 
 
-def test_a_job_comes_after_every_job_whose_table_it_reads(dags: dict[str, Any]) -> None:
-    """What a job writes is an argument too, so: whoever names a day's table later must run later."""
+def partitions_of(task: Any) -> list[str]:
+    """The words of a task that name a table of the lake."""
+    return [word for word in words_of(task) if word.partition("/")[0] in tables()]
+
+
+def test_a_task_reads_and_writes_what_its_job_declares(dags: dict[str, Any]) -> None:
+    seen = set()
     for name in ("musicbox_nightly", "musicbox_training"):
-        writers: dict[str, Any] = {}
         for task in jobs_of(dags[name]):
-            for word in words_of(task):
+            if task.task_id == "report":
+                continue
+            declared = job(task.task_id)
+            named = {word.partition("/")[0] for word in partitions_of(task)}
+            assert named == {*declared.reads, *declared.writes}, task.task_id
+            trains = str(environment.TRAIN / "bin" / "python") in words_of(task)
+            assert trains == (declared.environment == "train"), task.task_id
+            seen.add(task.task_id)
+    assert seen == {declared.name for declared in JOBS}
+
+
+def test_a_job_comes_after_every_job_whose_table_it_reads(dags: dict[str, Any]) -> None:
+    """Where the DAG has both: the night reads models that an earlier training wrote, and what the day before left."""
+    read = set()
+    for name in ("musicbox_nightly", "musicbox_training"):
+        tasks = {task.task_id for task in jobs_of(dags[name])}
+        for task in jobs_of(dags[name]):
+            if task.task_id == "report":
+                continue
+            before = {upstream.task_id for upstream in task.get_flat_relatives(upstream=True)}
+            written_here = set(job(task.task_id).writes)
+            for word in partitions_of(task):
                 table = word.partition("/")[0]
-                if table in tables() and tables()[table].noun == task.task_id:
-                    writers[table] = task
-        for task in jobs_of(dags[name]):
-            for word in words_of(task):
-                writer = writers.get(word.partition("/")[0])
-                if writer is not None and writer is not task and not word.endswith(DAYS["day_before"]):
-                    assert writer.task_id in {one.task_id for one in task.get_flat_relatives(upstream=True)}, word
+                if table in written_here or word.endswith(DAYS["day_before"]) or writer_of(table) not in tasks:
+                    continue
+                assert writer_of(table) in before, (name, task.task_id, word)
+                read.add(table)
+    # Tables whose job has another name count as well.
+    assert {"gold.track_embeddings", "silver.known_tracks", "bronze.tracks"} <= read
 
 
 def test_every_run_starts_with_its_date(dags: dict[str, Any]) -> None:
