@@ -26,6 +26,8 @@ GZIP = b"\x1f\x8b"
 CHUNK = 1 << 20
 # A header of the 34 track columns has 420 characters: one of a megabyte is no header.
 LONGEST_HEADER = 1 << 20
+# A file's name has at most 255 bytes; the day, the mark of a replaced file and .csv.gz need 39 of them.
+LONGEST_STEM = 200
 
 
 def land(day: dt.date, log: Path | None, tracks: Path | None, say: Callable[[str], None] = print) -> list[Path]:
@@ -65,11 +67,10 @@ def _stored_stem(name: str, day: str = "") -> str:
     if day:
         stem = re.sub(r"\.dt=[^.]*$", "", stem)
     cleaned = re.sub(r"[^A-Za-z0-9._=-]", "_", stem).lstrip("._")
-    if cleaned and given in {f"{cleaned}.csv", f"{cleaned}{day}.csv"}:
+    if cleaned and len(cleaned) <= LONGEST_STEM and given in {f"{cleaned}.csv", f"{cleaned}{day}.csv"}:
         return cleaned
     mark = hashlib.sha256(given.encode("utf-8", "surrogateescape")).hexdigest()[:8]
-    # 255 bytes are the longest name of a file; what is kept of it gets endings yet.
-    return f"{cleaned[:180] or 'delivery'}-{mark}"
+    return f"{cleaned[: LONGEST_STEM - len(mark) - 1] or 'delivery'}-{mark}"
 
 
 def _target(file: Path, found: Table, folder: str, stem: str, say: Callable[[str], None]) -> Path:

@@ -123,6 +123,21 @@ def test_two_names_never_take_each_others_place(tmp_path: Path, lake_root: Path)
     assert again == stands, "the same name, the same place"
 
 
+@pytest.mark.parametrize("letters", [200, 201, 237, 251])
+def test_a_name_as_long_as_a_file_may_have_lands_and_can_be_replaced(
+    letters: int, tmp_path: Path, lake_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log, tracks = tmp_path / f"{'x' * letters}.csv", tmp_path / f"{'y' * letters}.csv"
+    tracks.write_bytes(as_csv([",".join(["t"] + ["1"] * 29)], TRACKS[:30]))
+    for content in (LOG, as_csv(plays("other"))):
+        log.write_bytes(content)
+        stands = land(DAY, log, tracks)
+    assert [path.read_bytes() for path in stands] == [log.read_bytes(), tracks.read_bytes()]
+    undo = capsys.readouterr().out.partition("To undo: ")[2].partition(". To have both")[0]
+    subprocess.run(undo, shell=True, check=True)
+    assert stands[0].read_bytes() == LOG
+
+
 def test_track_tables_named_by_other_days_stand_beside_each_other(tmp_path: Path, lake_root: Path) -> None:
     stands = set()
     for name in ("tracks.csv", "tracks.dt=2026-11-01.csv", "tracks.dt=2026-11-02.csv", f"tracks.dt={DAY}.csv"):
