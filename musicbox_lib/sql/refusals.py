@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
+from musicbox_lib.contract.tables import tables
 from musicbox_lib.errors import MusicBoxError, UsageError
 from musicbox_lib.sql.names import Names
 
@@ -61,6 +62,9 @@ def _hints(sentence: str, query: str, names: Names, known: list[str]) -> list[st
     column = re.search(r'Referenced (?:column|table) "([^"]+)" not found', sentence)
     if column and re.search(rf"[=<>(,]\s*\"{re.escape(column[1])}\"", query):
         hints.append(f"A text stands in single quotes: '{column[1]}'.")
+    # Of a column behind a table's name, or of USING, DuckDB proposes none.
+    if unproposed := re.search(r'(?:have a column named|Binder Error: Column) "([^"]+)"(?!.* Candidate)', sentence):
+        hints.append(_near_columns(unproposed[1], names))
     if hint := user_hint(names):
         hints.append(hint)
     return [hint for hint in hints if hint]
@@ -76,10 +80,20 @@ def near_names(name: str, known: Iterable[str]) -> list[str]:
     return near or [entry for entry in whole if stage and entry.startswith(f"{stage}.")]
 
 
+def _near_columns(missing: str, names: Names) -> str:
+    """The columns nearest to one, of all tables that the query names."""
+    of_tables = [name for entry in names.relations & set(tables()) for name in tables()[entry].column_names]
+    near = get_close_matches(missing.lower(), sorted(set(of_tables)), n=3, cutoff=NEAR)
+    return f"The nearest columns: {', '.join(near)}." if near else ""
+
+
 def _near(missing: str, names: Names, known: list[str], sentence: str) -> str:
     """The error names a table without its schema: the query has the rest."""
+    if "." in missing and missing.lower() in known:
+        return f"Stage and table are two names: write {missing.lower()} without quotes, or each in its own."
     asked = next((name for name in names.relations if name.split(".")[-1] == missing.lower()), missing)
     near = near_names(asked, known)
-    if near and not any(f'"{name}"' in sentence for name in known):
+    # DuckDB knows what is shown to it: of a table or view that is not written yet it proposes another.
+    if near and f'"{near[0]}"' not in sentence:
         return f"The nearest names: {', '.join(near)}."
     return "" if near or "Did you mean" in sentence else SHOW_HINT

@@ -122,6 +122,10 @@ def test_near_names_are_few_and_of_the_stage_asked_for() -> None:
         ("SELECT summ(1)", 'Did you mean "sum"?'),
         ("SELECT CASE WHEN range = 9 THEN 'x' ELSE '1' END::INT FROM range(10)", "Could not convert string 'x'"),
         ("PIVOT reports.skip_rate ON policy USING max(n)", "A PIVOT names its values"),
+        ("SELECT s.user FROM scores.top3_recommendations s", "The nearest columns: user_id."),
+        ("SELECT * FROM scores.top3_recommendations JOIN gold.track_features USING (trackid)", "columns: track_id,"),
+        ('SELECT * FROM "gold.track_features"', "write gold.track_features without quotes, or each in its own."),
+        ("SELECT * FROM evaluation_trends", "The nearest names: evaluation_trend,"),
     ],
 )
 def test_a_usual_mistake_gets_its_hint(nights: None, query: str, hint: str) -> None:
