@@ -165,5 +165,7 @@ def tables() -> dict[str, Table]:
 def table(name: str) -> Table:
     """The table of that full name; raises UsageError for a name the contract does not have."""
     if not re.fullmatch(r"[a-z]+\.[a-z0-9_]+", name) or name not in tables():
-        raise UsageError(f"there is no table {name!r}: the tables are {', '.join(tables())}.")
+        odd = unknown_words([name], tables())
+        near = "" if "did you mean" in odd else f": the tables are {', '.join(tables())}"
+        raise UsageError(f"there is no table {odd}{near}.")
     return tables()[name]

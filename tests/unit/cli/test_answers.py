@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from musicbox_lib.cli.app import app
+from musicbox_lib.cli.app import app, main
 from musicbox_lib.cli.grid import grid
 from musicbox_lib.cli.tables import show
 from musicbox_lib.sql.ask import ask
@@ -167,6 +167,17 @@ def test_what_is_wider_than_the_terminal_is_printed_record_by_record_and_whole()
     ]
     assert len(list(grid(("number", "title"), rows, None))) == 6
     assert list(grid(("n",), [["日"], ["ab"]]))[3:5] == ["  日", "  ab"]
+
+
+@pytest.mark.parametrize("comment", ["-- How many?\n", "--How many?\n", "--\n", "/* How many? */ "])
+def test_a_query_may_begin_with_a_comment(
+    lake_root: Path, comment: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As those of docs/questions.sql do; two dashes make no option of it."""
+    monkeypatch.setattr("sys.argv", ["musicbox", "sql", f"{comment}SELECT 7 AS n", "--format", "csv"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert (ended.value.code, capsys.readouterr().out) == (0, "n\n7\n")
 
 
 def test_a_long_answer_is_written_row_by_row(lake_root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,6 +40,10 @@ def test_every_column_has_a_sentence_and_every_key_is_required(name: str) -> Non
 def test_an_unknown_table_is_refused_with_the_known_names() -> None:
     with pytest.raises(UsageError, match=r"there is no table 'gold.nothing': the tables are .*gold.track_features"):
         table("gold.nothing")
+    for near in ("silver.known_track", "known_tracks", "Silver.known_tracks"):
+        with pytest.raises(UsageError) as refused:
+            table(near)
+        assert str(refused.value) == f"there is no table {near!r} (did you mean silver.known_tracks?)."
 
 
 @pytest.mark.parametrize("name", ["gold/../bronze", "gold.x; drop", "", "gold"])
