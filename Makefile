@@ -13,12 +13,16 @@ export UV_PYTHON_DOWNLOADS := never
 # pyspark comes as source and is built once; another set-up on this machine may be at it (uv's default is 300 s).
 export UV_LOCK_TIMEOUT := 1800
 ENVIRONMENT := . .setup/environment.sh
+# A mistyped variable is one that nobody reads: `make bench NAM=scoring` would run every bench.
+VARIABLES := .venv/bin/python -m musicbox_lib.machine.make_variables
 # Recipes end in `exec`: make passes SIGTERM on to the process that it started, which must be the program and no shell.
 # The user's words reach the commands through the environment, never as part of a shell line.
 export RUN_DATE ?=
 export FROM ?=
 export TO ?=
 export Q ?=
+# make takes $9, $(x) and $' in a value for variables of its own, and leaves them out of the query.
+override Q := $(value Q)
 # When make began: the demo tells how long all of it took, set-up included.
 export MUSICBOX_DEMO_STARTED := $(shell date +%s)
 
@@ -133,7 +137,7 @@ test-all: .setup/ready  ## the slow tests too
 	exit $$failed
 
 faults: .setup/ready  ## every fault, kill -9 to full disks, and their page in docs/measured (hours; KILLS=2 for less and no page)
-	@$(ENVIRONMENT) && MUSICBOX_FAULT_TABLE=bench/results/faults MUSICBOX_KILLS=$(or $(KILLS),20) MUSICBOX_FAULT_PAGE=$(if $(KILLS),,faults) exec .venv/bin/python -m pytest tests/faults
+	@$(ENVIRONMENT) && $(VARIABLES) && MUSICBOX_FAULT_TABLE=bench/results/faults MUSICBOX_KILLS=$(or $(KILLS),20) MUSICBOX_FAULT_PAGE=$(if $(KILLS),,faults) exec .venv/bin/python -m pytest tests/faults
 
 lint: .setup/ready  ## ruff, strict mypy and who may import whom
 	@.venv/bin/ruff check .
@@ -145,7 +149,7 @@ docs: .setup/ready  ## the docs site in .site/, with links checked and nothing l
 	@$(ENVIRONMENT) && exec .venv/bin/python -m sphinx -q -W --keep-going -c docs/site -d .site/.doctrees docs .site
 
 bench: .setup/ready  ## every bench at its small size; NAME=scoring SIZE=full for one in full
-	@$(ENVIRONMENT) && exec .venv/bin/python -m bench $(if $(NAME),--name "$(NAME)") $(if $(SIZE),--size "$(SIZE)")
+	@$(ENVIRONMENT) && $(VARIABLES) && exec .venv/bin/python -m bench $(if $(NAME),--name "$(NAME)") $(if $(SIZE),--size "$(SIZE)")
 
 # ── runs ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -159,13 +163,13 @@ backfill: .setup/ready  ## FROM=2026-11-01 TO=2026-11-03: the nightly DAG for ea
 	@$(ENVIRONMENT) && exec .venv-airflow/bin/python -m musicbox_lib.orchestration.run_dag musicbox_nightly --from-date "$$FROM" --to-date "$$TO" $(if $(DRY_RUN),--dry-run)
 
 sql: .setup/ready  ## Q="SELECT count(*) FROM silver.listening_events": ask the lake (DuckDB, no JVM)
-	@$(ENVIRONMENT) && exec .venv/bin/musicbox sql "$$Q"
+	@$(ENVIRONMENT) && $(VARIABLES) && exec .venv/bin/musicbox sql "$$Q"
 
 sql-server: .setup/ready  ## the same tables and views over JDBC (Spark Thrift Server), this machine only; Ctrl-C stops it
 	@$(ENVIRONMENT) && exec .venv/bin/python -m musicbox_lib.sql.server
 
 report: .setup/ready  ## RUN_DATE=2026-11-05: write that night's page and print its path
-	@$(ENVIRONMENT) && exec .venv/bin/musicbox report --dt "$$RUN_DATE"
+	@$(ENVIRONMENT) && $(VARIABLES) && exec .venv/bin/musicbox report --dt "$$RUN_DATE"
 
 airflow: .setup/ready  ## the scheduler and the UI on http://127.0.0.1:8080, for development
 	@$(ENVIRONMENT) && exec .venv-airflow/bin/python -m musicbox_lib.orchestration.run_airflow

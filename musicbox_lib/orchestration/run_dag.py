@@ -12,7 +12,6 @@ import argparse
 import datetime as dt
 import importlib
 import os
-import re
 import sys
 import time
 from typing import TYPE_CHECKING, TextIO
@@ -21,9 +20,9 @@ from filelock import FileLock, Timeout
 
 from musicbox_lib import lake
 from musicbox_lib.contract import days as run_dates
-from musicbox_lib.errors import Conflict, DataRefused, MusicBoxError, UsageError, unknown_words
+from musicbox_lib.errors import Conflict, DataRefused, MusicBoxError, UsageError
 from musicbox_lib.landing import deliveries
-from musicbox_lib.machine import environment, java, stopping
+from musicbox_lib.machine import environment, java, make_variables, stopping
 from musicbox_lib.settings import PROJECT, settings
 
 if TYPE_CHECKING:
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 
 DAGS = {"musicbox_nightly": "nightly", "musicbox_training": "train"}
 """Each DAG with its make target."""
-MAKE_VARIABLES = ("RUN_DATE", "FROM", "TO", "DRY_RUN")
-"""What these targets read."""
 UNWINDING = 5.0
 """Seconds that Airflow has to end a stopped run by itself, once the run's job has ended."""
 
@@ -190,17 +187,9 @@ def run_until_stopped(words: argparse.Namespace, days: list[dt.date]) -> int:
         return run(words.dag, days, progress)
 
 
-def refuse_mistyped_variables() -> None:
-    """Raise UsageError for a variable given to make that looks like one of its own: DRYRUN=1 would run it all."""
-    given = re.findall(r"(?:^|\s)(\w+)=", os.environ.get("MAKEFLAGS", ""))
-    near = [odd for name in given if "did you mean" in (odd := unknown_words([name], MAKE_VARIABLES))]
-    if near:
-        raise UsageError(f"make knows no {', '.join(near)}: give it again with the right name.")
-
-
 def days_of(words: argparse.Namespace) -> list[dt.date]:
     """The days that the command line names: one, or the delivered ones of a range."""
-    refuse_mistyped_variables()
+    make_variables.refuse_mistyped()
     now = dt.datetime.now(dt.UTC)
     if words.run_date is not None:
         if not words.run_date:

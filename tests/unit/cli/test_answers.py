@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import random
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from typer.testing import CliRunner
 from musicbox_lib.cli.app import app, main
 from musicbox_lib.cli.grid import grid
 from musicbox_lib.cli.tables import show
+from musicbox_lib.settings import PROJECT
 from musicbox_lib.sql.ask import ask
 
 TITLES = ["Heart [feat. ana]", "[remix]", "Day [/edit]", ":smile: 100", "[bold]x[/bold]", "a\\[b", "$x_1$", "100 %"]
@@ -178,6 +180,18 @@ def test_a_query_may_begin_with_a_comment(
     with pytest.raises(SystemExit) as ended:
         main()
     assert (ended.value.code, capsys.readouterr().out) == (0, "n\n7\n")
+
+
+@pytest.mark.parametrize("is_exported", [False, True])
+def test_a_query_given_to_make_is_asked_as_it_is(tmp_path: Path, is_exported: bool) -> None:
+    """Make has variables of its own: $9 and $(x) would be empty, and LIKE '$9%' would find everything."""
+    query = "SELECT '$9 $HOME $(x) $$a$$ a\\b #' AS t, \"x\" WHERE t LIKE '%$' -- $"
+    probe = tmp_path / "Makefile"
+    probe.write_text(f"include {PROJECT}/Makefile\nprobe:\n\t@printenv Q\n")
+    words = ["make", "-f", str(probe), "probe", *([] if is_exported else [f"Q={query}"])]
+    given = {**os.environ, "Q": query} if is_exported else dict(os.environ)
+    asked = subprocess.run(words, cwd=PROJECT, env=given, capture_output=True, text=True, check=True)
+    assert asked.stdout == f"{query}\n"
 
 
 def test_a_long_answer_is_written_row_by_row(lake_root: Path, capsys: pytest.CaptureFixture[str]) -> None:

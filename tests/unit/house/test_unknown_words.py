@@ -14,8 +14,7 @@ import yaml
 
 from musicbox_lib.contract import tables
 from musicbox_lib.errors import UsageError, unknown_words
-from musicbox_lib.machine import environment
-from musicbox_lib.orchestration import run_dag
+from musicbox_lib.machine import environment, make_variables
 from musicbox_lib.settings import NOT_SETTINGS, PROJECT, refuse_unknown, settings
 from musicbox_lib.synthetic.faults.plant import read_faults
 
@@ -128,15 +127,20 @@ def test_an_unknown_kind_of_fault_is_refused_with_the_near_one(tmp_path: Path) -
         (" -- RUNDATE=2026-11-05", r"^make knows no 'RUNDATE' \(did you mean RUN_DATE\?\)"),
         ("k -- TO=2026-11-05 FROM=2026-11-01 DRYRUN=1", r"^make knows no 'DRYRUN' \(did you mean DRY_RUN\?\)"),
         (" -- run_date=2026-11-05", r"^make knows no 'run_date' \(did you mean RUN_DATE\?\)"),
+        (" -- q=SELECT\\ 1", r"^make knows no 'q' \(did you mean Q\?\)"),
+        (" -- NAM=scoring", r"^make knows no 'NAM' \(did you mean NAME\?\)"),
     ],
 )
 def test_a_mistyped_variable_of_make_is_refused(flags: str, complaint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAKEFLAGS", flags)
     with pytest.raises(UsageError, match=complaint):
-        run_dag.refuse_mistyped_variables()
+        make_variables.refuse_mistyped()
 
 
-@pytest.mark.parametrize("flags", ["", " -- RUN_DATE=2026-11-05", " -- MUSICBOX_LAKE=/x UV=uv KILLS=2 ENVIRONMENT=x"])
+@pytest.mark.parametrize(
+    "flags",
+    ["", " -- RUN_DATE=2026-11-05", " -- MUSICBOX_LAKE=/x UV=uv KILLS=2 ENVIRONMENT=x", r" -- Q=WHERE\ fro=1\ size=2"],
+)
 def test_other_variables_of_make_are_its_own_affair(flags: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAKEFLAGS", flags)
-    run_dag.refuse_mistyped_variables()
+    make_variables.refuse_mistyped()
