@@ -11,11 +11,17 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from musicbox_lib.errors import MusicBoxError
+from musicbox_lib.errors import MusicBoxError, UsageError
 from musicbox_lib.settings import settings
 
 if TYPE_CHECKING:
+    from pyspark import SparkConf
     from pyspark.sql import SparkSession
+
+_BRINGS_JARS = ("spark.driver.extraClassPath", "spark.jars", "spark.jars.packages")
+"""Settings by which a submitter puts Delta on the class path."""
+_GATEWAY = "PYSPARK_GATEWAY_PORT"
+"""Set by spark-submit for the program that it starts."""
 
 
 def local_conf() -> dict[str, str]:
@@ -38,10 +44,21 @@ def local_conf() -> dict[str, str]:
     }
 
 
+def _submitted() -> SparkConf:
+    """What spark-submit was given; empty without one."""
+    from pyspark import SparkConf, SparkContext
+
+    if _GATEWAY in os.environ:
+        # They are the JVM's: before Python is connected to it there are none, and `--master yarn` ran as local[2].
+        SparkContext._ensure_initialized()
+    return SparkConf()
+
+
 def session(name: str, conf: Mapping[str, str] = MappingProxyType({})) -> SparkSession:
     """A session with Delta, in UTC. Under spark-submit the submitter's master and memory stand. `conf` is what the
-    program needs beyond that; it wins over what is set here."""
-    from pyspark import SparkConf
+    program needs beyond that; it wins over what is set here.
+
+    Raises UsageError under a local spark-submit that brings no jars."""
     from pyspark.sql import SparkSession
 
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
@@ -58,7 +75,7 @@ def session(name: str, conf: Mapping[str, str] = MappingProxyType({})) -> SparkS
         # A key of pseudonyms stands in a query's plan as two literals of 64 bytes: plans and event logs leave them out.
         .config("spark.sql.redaction.string.regex", "(?:0x|X')[0-9A-F]{128}")
     )
-    submitted = SparkConf()
+    submitted = _submitted()
     master = submitted.get("spark.master") or "local[2]"
     if master.startswith("local"):
         builder = (
@@ -71,7 +88,13 @@ def session(name: str, conf: Mapping[str, str] = MappingProxyType({})) -> SparkS
             .config("spark.ui.enabled", "false")
             .config("spark.ui.showConsoleProgress", "false")
         )
-        if not submitted.contains("spark.driver.extraClassPath"):
+        if not any(submitted.contains(name) for name in _BRINGS_JARS):
+            if _GATEWAY in os.environ:
+                # The JVM runs already: what is set now comes too late, and ends in two pages of Java.
+                raise UsageError(
+                    "spark-submit started a JVM without Delta's jars: on this machine call the job as a program, "
+                    f"`python {sys.argv[0]} …`."
+                )
             for key, value in local_conf().items():
                 builder = builder.config(key, value)
     for key, value in conf.items():

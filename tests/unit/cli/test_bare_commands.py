@@ -14,6 +14,7 @@ from airflow_home import environment_file, sourced
 from musicbox_lib.cli import doctor
 from musicbox_lib.cli.app import app
 from musicbox_lib.machine import environment
+from musicbox_lib.settings import PROJECT, settings
 
 # Programs of the suite, a second or more each: not for `make quick`.
 pytestmark = pytest.mark.spark
@@ -87,6 +88,31 @@ def test_every_command_has_a_sentence_for_an_empty_lake(words: str, run: Run) ->
         assert done.returncode == code, done
     if output is not None:
         assert done.stdout == output
+
+
+def test_a_job_by_itself_is_a_program(run: Run) -> None:
+    """As CONTRIBUTING.md has it; what spark-submit starts on this machine has no Delta, and says so."""
+    words = f"{PROJECT}/jobs/last_sessions.py --listening-events silver.listening_events/dt=..2026-11-05"
+    words += " --last-sessions gold.last_sessions/dt=2026-11-05"
+    program, submitted = run(f"python {words}"), run(f"spark-submit {words}")
+    assert program.returncode == 3
+    assert "silver.listening_events has not been written" in program.stderr.splitlines()[-1]
+    assert submitted.returncode == 2
+    assert "call the job as a program, `python" in submitted.stdout
+    assert "Traceback" not in program.stderr + submitted.stdout + submitted.stderr
+
+
+def test_a_submitted_job_runs_where_its_submitter_says(run: Run, tmp_path: Path) -> None:
+    """A cluster's master and memory stand; they were laid over by this machine's, without a word."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "from musicbox_lib.machine.spark import session\n"
+        "context = session('x').sparkContext\n"
+        "print('RUNS', context.master, context.getConf().get('spark.driver.memory'))\n"
+    )
+    jars = f"--conf 'spark.driver.extraClassPath={settings().jars}/*'"
+    done = run(f"spark-submit --master 'local[1]' --driver-memory 900m {jars} {program}")
+    assert "RUNS local[1] 900m\n" in done.stdout, done.stderr[-2000:]
 
 
 def test_the_doctor_by_its_bare_name_finds_its_own_environment_right(run: Run) -> None:
