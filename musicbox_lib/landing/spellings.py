@@ -70,7 +70,9 @@ def without_nothing(value: Column, column: Declared) -> Column:
     if column.type == "double":
         return F.when(~F.isnan(value), value)
     # No word for nothing is longer: most ids need no look at them.
-    is_word = (F.octet_length(value) <= 4) | F.startswith(value, F.lit(" ")) | F.startswith(value, F.lit("\t"))
+    is_word = F.octet_length(value) <= 4
+    for blank in (F.lit(" "), F.lit("\t")):
+        is_word = is_word | F.startswith(value, blank) | F.endswith(value, blank)
     return F.when(~(is_word & _says_nothing(value)), value) if column.type == "string" else value
 
 

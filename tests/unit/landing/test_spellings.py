@@ -40,7 +40,8 @@ SPELLED: list[tuple[str, str, str, Any]] = [
         for word in ("", "NaN", "nan", "NA", "N/A", "null", "None", "<NA>", r"\N")
     ],
     *[("user_id", word, "user_id", None) for word in ("", "nan", "NULL", "None", "NA", "n/a", "  ", r"\N", "<NA>")],
-    ("user_id", "nana", "user_id", "nana"),
+    *[("user_id", word, "user_id", None) for word in ("null ", "None\t", " <NA> ", "     ")],
+    ("user_id", "nana ", "user_id", "nana "),
     ("user_id", "17.0", "user_id", "17.0"),
 ]
 MISFITS = [
@@ -96,7 +97,7 @@ def test_a_track_keeps_its_title_whatever_stands_for_a_missing_value(spark: Spar
     for at, word in enumerate(("NaN", "nan", "NA", "N/A", "null", "NULL", "None", "<NA>", r"\N", "")):
         audio = list(values)
         audio[1] = audio[5] = audio[11] = word
-        audio[15] = ("major", "minor", "1.0", "Major", "0")[at % 5]
+        audio[15] = ("major", "minor", "1.0", "Major", "0", "TRUE", "False", "1", " major ", "0.0")[at]
         rows.append(",".join([f"t{at}", *audio[:29], f"{word} band", word, word, word]))
     place = lake_root / "landing" / "tracks" / f"t.dt={DAY}.csv"
     place.parent.mkdir(parents=True)
