@@ -67,6 +67,20 @@ class Expectation:
         """The columns that the rule is about."""
         return self.columns or (str(self.kwargs["column"]),)
 
+    @property
+    def fault(self) -> str:
+        """What is wrong with a value that breaks the rule, read on from the value: as declared in `broken`, with its
+        braces, else from the bounds."""
+        low, high = self.kwargs.get("min_value"), self.kwargs.get("max_value")
+        if self.broken:
+            return self.broken
+        if "value_set" in self.kwargs:
+            return f"is none of {', '.join(map(str, self.kwargs['value_set']))}"
+        if low is not None and high is not None:
+            is_strict = self.kwargs.get("strict_min")
+            return f"is not above {low} and at most {high}" if is_strict else f"is not from {low} to {high}"
+        return f"breaks the rule: {self.about.rstrip('.')}"
+
 
 @dataclass(frozen=True)
 class Check:

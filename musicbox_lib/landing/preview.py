@@ -1,4 +1,5 @@
-"""What the night would make of a delivered file, said by `musicbox land` while it reads it: values that do not fit."""
+"""What the night would make of a delivered file, said by `musicbox land` while it reads it: values that cannot be read,
+and values that break a rule by themselves."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from musicbox_lib.contract.tables import Table, table
 from musicbox_lib.landing import records
 from musicbox_lib.landing.local_files import text_of
 from musicbox_lib.landing.misfits import LINE, Misfit, misfits
+from musicbox_lib.landing.value_rules import JUDGED_BY, faults
 
 CHECKED = 200_000
 """The first records are all read value by value, of the later ones every SPACING-th: a warning, no verdict."""
@@ -17,52 +19,72 @@ SPACING = 100
 EXAMPLES = 3
 LONGEST = 60
 """Characters of a value that an example shows."""
-JUDGED_BY = {"landing.session_logs": "silver.listening_events", "landing.tracks": "silver.known_tracks"}
 
 
 @dataclass
-class Preview:
-    """What was seen of a file: records read value by value, those that do not fit, why, and examples."""
+class _Kind:
+    """Records with one kind of fault: how many, the columns at fault, and examples."""
 
-    checked: int = 0
-    unread: int = 0
+    records: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
 
-    @property
-    def is_hopeless(self) -> bool:
-        """Whether no record at all can be read."""
-        return self.checked > 0 and self.unread == self.checked
-
-    def add(self, number: int, faults: list[tuple[str, str]]) -> None:
-        """Count one record with its faults: (column or the line, the sentence of an example)."""
-        self.checked += 1
-        self.unread += bool(faults)
-        self.reasons.update(reason for reason, _ in faults)
-        for reason, example in faults:
+    def add(self, number: int, found: list[Misfit]) -> None:
+        self.records += bool(found)
+        told = [_fault(misfit) for misfit in found]
+        self.reasons.update(reason for reason, _ in told)
+        for reason, example in told:
             # One example of each reason first: three of the same teach nothing.
             if len(self.examples) < EXAMPLES and self.reasons[reason] == 1:
                 self.examples.append(f"line {number}, {example}")
 
+    def sentence(self, rows: str, what: str) -> str:
+        """Empty where no record has the fault."""
+        counts = ", ".join(f"{reason} {count:,}" for reason, count in self.reasons.most_common(6))
+        return f"{self.records:,} of {rows} {what} ({counts}): {'; '.join(self.examples)}." if self.records else ""
+
+
+@dataclass
+class Preview:
+    """What was seen of a file: records read value by value, those that cannot be read, and those that can and break a
+    rule by a value of theirs."""
+
+    checked: int = 0
+    unread: _Kind = field(default_factory=_Kind)
+    breaking: _Kind = field(default_factory=_Kind)
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether no record at all can be read."""
+        return self.checked > 0 and self.unread.records == self.checked
+
+    def add(self, number: int, text: str, header: tuple[str, ...], landed: Table) -> None:
+        """Look at one record."""
+        self.checked += 1
+        found = misfits(text, header, landed)
+        self.unread.add(number, found)
+        if not found:
+            self.breaking.add(number, faults(header, records.values_of(text) or (), landed))
+
     def sentence(self, file: str, landed: Table) -> str | None:
         """The warning, None where everything fits."""
-        if not self.unread:
+        set_aside = self.unread.records + self.breaking.records
+        if not set_aside:
             return None
-        rows = f"{self.unread:,} of {self.checked:,} rows" + (" looked at" if self.checked >= CHECKED else "")
-        counts = ", ".join(f"{reason} {count:,}" for reason, count in self.reasons.most_common(6))
+        rows = f"{self.checked:,} rows" + (" looked at" if self.checked >= CHECKED else "") + f" of {file}"
+        parts = [
+            self.unread.sentence(rows, "cannot be read and would be set aside"),
+            self.breaking.sentence(rows, "break a rule and would be set aside"),
+        ]
         bound = tolerated(landed)
-        stops = bound is not None and self.unread > bound * self.checked
-        then = f" That is more than the {bound:.0%} that a night tolerates: the night will stop." if stops else ""
-        return (
-            f"warning: {rows} of {file} cannot be read and would be set aside ({counts}): "
-            f"{'; '.join(self.examples)}.{then}"
-        )
+        stops = bound is not None and set_aside > bound * self.checked
+        then = f"That is more than the {bound:.0%} that a night tolerates: the night will stop." if stops else ""
+        return " ".join(part for part in ("warning:", *parts, then) if part)
 
 
 def tolerated(landed: Table) -> float | None:
     """The share of rejected rows above which a night stops, as the contract says; None where no rule does."""
-    judged = JUDGED_BY.get(landed.name)
-    rules = table(judged).expectations if judged else ()
+    rules = table(JUDGED_BY[landed.name][1]).expectations if landed.name in JUDGED_BY else ()
     return next((rule.kwargs["max_value"] for rule in rules if rule.rule == "rejected_share"), None)
 
 
@@ -76,7 +98,7 @@ def preview(lines: Iterable[str], header: tuple[str, ...], landed: Table) -> Pre
         if at > CHECKED and at % SPACING:
             continue
         text = text_of(bytes_of)
-        seen.add(number, [_fault(misfit) for misfit in misfits(text, header, landed)])
+        seen.add(number, text, header, landed)
     return seen
 
 

@@ -50,6 +50,20 @@ def fits(value: str, column: Declared) -> bool:
     return _is_day(value) if column.type == "date" else True
 
 
+def value_of(value: str, column: Declared) -> str | float | bool | None:
+    """A delivered value that fits, read by the column's type: None where it says that there is none, a day as text."""
+    word = value.strip(" ").lower()
+    if is_nothing(value, column):
+        return None
+    if word in column.words:
+        return column.words[word]
+    if column.type in INTS:
+        return int(value.partition(".")[0])
+    if column.type == "double":
+        return float(value)
+    return BOOLEANS[re.sub(r"\.0*$", "", word)] if column.type == "boolean" else value
+
+
 def _is_day(value: str) -> bool:
     found = re.fullmatch(DAY, value, re.ASCII)
     if found is None:

@@ -214,16 +214,8 @@ def _around(text: str, at: int) -> str:
 
 
 def _why(rule: Expectation, row: Mapping[str, Any]) -> str:
-    kwargs = rule.kwargs
-    if rule.broken:
-        facts = {**row, "days_late": -(row.get("days_ahead") or 0)}
-        return rule.broken.format_map(facts)
-    if "value_set" in kwargs:
-        return f"is none of {', '.join(map(str, kwargs['value_set']))}"
-    low, high = kwargs.get("min_value"), kwargs.get("max_value")
-    if low is not None and high is not None:
-        return f"is not above {low} and at most {high}" if kwargs.get("strict_min") else f"is not from {low} to {high}"
-    return f"breaks the rule: {rule.about.rstrip('.')}"
+    # Only what is declared has facts of the row in braces.
+    return rule.fault.format_map({**row, "days_late": -(row.get("days_ahead") or 0)}) if rule.broken else rule.fault
 
 
 def _text(value: Any) -> str | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import gzip
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from deliveries import DAY, OFFICIAL, as_csv, play, plays
+from deliveries import DAY, OFFICIAL, as_csv, deliver, play, plays, rows_of, run
 
 from musicbox_lib.cli import app
 from musicbox_lib.contract.tables import table
@@ -19,6 +20,9 @@ from musicbox_lib.landing.places import ALWAYS, day_of_path, day_of_tracks
 from musicbox_lib.privacy import landed
 from musicbox_lib.privacy.traces import Traces
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
 LOG = as_csv(plays("s"))
 TRACKS = table("landing.tracks").column_names
 
@@ -29,7 +33,7 @@ def test_the_command_says_where_the_file_stands(
     log = tmp_path / "my_log.1.csv"
     log.write_bytes(LOG)
     tracks = tmp_path / "tracks.csv.gz"
-    tracks.write_bytes(gzip.compress(as_csv([",".join(["t"] + ["1"] * 29)], TRACKS[:30])))
+    tracks.write_bytes(gzip.compress(as_csv([",".join(["t", "1", "1999"] + ["1"] * 27)], TRACKS[:30])))
     monkeypatch.setattr("sys.argv", ["musicbox", "land", "--log", str(log), "--dt", str(DAY), "--tracks", str(tracks)])
     with pytest.raises(SystemExit) as ended:
         app.main()
@@ -188,6 +192,83 @@ def test_forgetting_and_retention_reach_what_was_replaced(tmp_path: Path, lake_r
     left = [path.read_bytes() for path in lake_root.rglob("*.csv")]
     assert len(left) == 2
     assert not any(b"gone" in content for content in left)
+
+
+BREAKING: list[tuple[str, str, str | None]] = [
+    # as delivered: a column, a value, what land says is wrong with it
+    ("hour_of_day", "24", "is not from 0 to 23"),
+    ("hour_of_day", "-1", "is not from 0 to 23"),
+    ("hour_of_day", "23.0", None),
+    ("premium", "", "is missing"),
+    ("track_id_clean", "", "is missing"),
+    ("track_id_clean", "a b", "is not 1 to 64 letters, digits and _ . : -"),
+    ("session_id", "s#1", "is not 1 to 64 letters, digits and _ . : -"),
+    ("user_id", "Nan Goldin", "is not 1 to 128 characters without white space or control characters"),
+    ("user_id", "sep\u2028", "is not 1 to 128 characters without white space or control characters"),
+    ("user_id", "ü", None),
+    ("user_id", "NULL", None),
+    ("context_type", "podcast", "is none of user_collection, catalog"),
+    ("context_switch", "2", "is neither 0 nor 1"),
+    ("context_switch", "true", None),
+    ("propensity", "0", "is not above 0 and at most 1"),
+    ("propensity", "NaN", None),
+    ("hist_user_behavior_n_seekfwd", "10001", "is not from 0 to 10000"),
+    ("hist_user_behavior_reason_start", "unheard", None),
+]
+
+
+@pytest.mark.parametrize(("column", "value", "why"), BREAKING)
+def test_land_says_which_value_breaks_a_rule_of_the_night(
+    column: str, value: str, why: str | None, tmp_path: Path, lake_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [play("s", at) for at in range(1, 11)]
+    rows[2] |= {column: value}
+    file = tmp_path / "log.csv"
+    file.write_bytes(as_csv(rows))
+    land(DAY, file, None)
+    said = capsys.readouterr().out
+    if why is None:
+        assert said == ""
+    else:
+        assert said.startswith(f"warning: 1 of 10 rows of {file} break a rule and would be set aside ({column} 1): ")
+        assert f"line 4, {column} {value!r} {why}" in said
+        assert "the night will stop" not in said
+
+
+def test_land_and_the_night_agree_on_which_value_breaks_a_rule(spark: SparkSession, lake_root: Path) -> None:
+    rows = []
+    for at, (column, value, _) in enumerate(BREAKING):
+        changed = plays(f"c{at}")
+        changed[2] |= {column: value}
+        rows += changed
+    deliver(lake_root, as_csv(rows + [row for at in range(100) for row in plays(f"sound{at}")]))
+    run("session_events")
+    run("listening_events")
+    # What one row does to its session's others is not that row's.
+    of_sessions = {"session_complete", "one_user", "one_length"}
+    rejected = {row["line"] for row in rows_of("silver.rejected_events") if set(row["rules"]) - of_sessions}
+    # The header is line 1, the changed play the third of its session.
+    assert rejected == {4 + 10 * at for at, (_, _, why) in enumerate(BREAKING) if why is not None}
+
+
+def test_land_adds_up_what_cannot_be_read_and_what_breaks_a_rule(
+    tmp_path: Path, lake_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [play("s", at) for at in range(1, 11)]
+    rows[0] |= {"hour_of_day": "late"}
+    rows[1] |= {"premium": ""}
+    rows[2] |= {"premium": "", "hour_of_day": "99"}
+    file = tmp_path / "log.csv"
+    file.write_bytes(as_csv(rows))
+    land(DAY, file, None)
+    said = capsys.readouterr().out
+    assert f"1 of 10 rows of {file} cannot be read and would be set aside (hour_of_day 1)" in said
+    assert f"2 of 10 rows of {file} break a rule and would be set aside (premium 2, hour_of_day 1)" in said
+    assert "That is more than the 20% that a night tolerates: the night will stop." in said
+    broken = as_csv([row | {"premium": ""} for row in rows[1:]])
+    file.write_bytes(broken)
+    (stands,) = land(DAY, file, None)
+    assert stands.read_bytes() == broken, "a rule may be mended: the file is taken in, and the night says why it stops"
 
 
 def test_land_says_what_the_night_could_not_read(
