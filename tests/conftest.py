@@ -15,9 +15,10 @@ from musicbox_lib import settings as settings_module
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# A background job of a shell ignores SIGINT, and so would every program that a test starts and interrupts.
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A background job of a shell ignores SIGINT and one of nohup SIGHUP, and so would every program that a test starts.
+for _number, _default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, _default)
 
 
 @pytest.fixture(scope="session")
